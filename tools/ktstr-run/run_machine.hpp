@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// One virtual machine from its request to what is known about it afterwards: the seam between the command line and the
+/// machine monitor. Everything a person named is checked before this is called.
+#pragma once
+
+#include "ktstr/base/units.hpp"
+#include "ktstr/boot/initramfs_image.hpp"
+#include "ktstr/scenario/evidence.hpp"
+#include "ktstr/scenario/plan.hpp"
+#include "ktstr/store/kernel_store.hpp"
+#include "ktstr/topo/topology.hpp"
+#include "support/interrupt.hpp"
+#include "support/problem.hpp"
+#include "support/progress.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace ktstr::tool {
+
+/// Whose CPUID leaves the guest sees.
+enum class vendor_choice : std::uint8_t { host, intel, amd };
+/// How the agent asks the machine to end.
+enum class reset_choice : std::uint8_t { keyboard, acpi, triple_fault };
+
+/// Everything that decides a machine. Borrowed things (`initramfs`, `stop`) outlive the call.
+struct machine_request {
+    stored_kernel kernel;
+    topology shape{};
+    bytes memory{};
+    std::string cmdline; ///< The whole kernel command line.
+    initramfs_image const* initramfs = nullptr; ///< Base and suffix; the plan is in the suffix.
+    plan what{};         ///< The same plan, for deadlines and for what the host sends.
+    nanos wall_limit{};  ///< From the call; then the guest is told to stop, and a little later the machine ends.
+    std::uint64_t seed = 0;
+    bool kaslr = false;
+    vendor_choice vendor = vendor_choice::host;
+    reset_choice reset = reset_choice::keyboard;
+    int input_fd = -1;       ///< Bytes for the guest's program or shell; -1: none.
+    bool raw_input = false;  ///< The input is a terminal in raw mode: Ctrl-a x ends the machine, Ctrl-a a sends Ctrl-a.
+    int output_fd = 1;       ///< The guest program's standard output.
+    int error_fd = 2;        ///< The guest program's standard error.
+    int console_fd = -1;     ///< A live copy of the guest's console; -1: none.
+    std::string memory_file; ///< Write the guest's memory there at the end (`--keep`); empty: do not.
+    interrupt const* stop = nullptr;
+};
+
+/// How often an exit was taken and how long the user-space side of it was busy.
+struct exit_figures {
+    std::string reason; ///< "pio_out", "mmio_read", "hlt", ...
+    std::uint64_t count = 0;
+    nanos busy{};
+};
+
+/// A point of the boot, on the host's clock, counted from the call of `run_machine`.
+struct boot_point {
+    std::string name; ///< "memory ready", "first KVM_RUN", "agent", "go", "scenario start", ...
+    nanos at{};
+};
+
+/// What watching cost: so that a user can judge the judge.
+struct observer_figures {
+    nanos vcpu_user{};      ///< CPU time of the vCPU threads in user mode (exits handled).
+    nanos vcpu_system{};    ///< In the kernel, the guest's own time included where the kernel does not tell it apart.
+    nanos vcpu_run_delay{}; ///< Runnable and not running: the host took the CPU away (schedstat).
+    nanos helpers{};        ///< CPU time of all our other threads.
+    nanos host_steal{};     ///< What our own hypervisor stole from the host meanwhile (/proc/stat), all CPUs.
+    bytes own_memory{};     ///< Resident memory beyond the guest's RAM, at the end.
+};
+
+/// Everything known after the machine's end.
+struct machine_outcome {
+    run_evidence evidence;
+    std::vector<exit_figures> exits;
+    std::vector<boot_point> boot;
+    observer_figures observer;
+    nanos wall{};                 ///< From the call to the machine's end.
+    std::uint64_t runs = 0;       ///< KVM_RUN calls of all vCPUs.
+    std::string ended_by;         ///< Which end of the machine: "i8042 reset", "ACPI reset", "triple fault", "killed", ...
+    std::string console;          ///< All bytes of the guest's console.
+    std::string kernel_log;       ///< The guest kernel's log: as the agent sent it, else what the console showed.
+};
+
+/// Runs one machine to its end. A machine that ran is an outcome, however badly; a problem means that none ran or that
+/// this host failed (99), lacks something (77), or that a signal came (128 + n).
+[[nodiscard]] outcome<machine_outcome> run_machine(machine_request const& request, progress& show);
+
+} // namespace ktstr::tool
