@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 namespace ktstr {
 
@@ -36,6 +37,11 @@ struct stored {
         }
     }
     friend constexpr bool operator==(stored const&, stored const&) noexcept = default;
+    /// Compares values, not representations; without this overload `le16{} == std::uint16_t{}` would be ambiguous.
+    template <std::integral U>
+    friend constexpr bool operator==(stored const& a, U b) noexcept {
+        return std::cmp_equal(a.get(), b);
+    }
 };
 } // namespace detail
 

@@ -3,9 +3,10 @@
 /// The `GuestMemory` policy: bounds-checked access to guest physical memory.
 ///
 /// Contract: callable from any thread while the machine's memory exists. `slice(at, n)` gives the host view of `n`
-/// bytes that are contiguous in one region, or `errc::out_of_range` with the address; a slice of 0 bytes at a mapped
-/// address succeeds. The bytes behind a slice belong to the guest and may change at any moment: copy once, check the
-/// copy (the helpers below do). Models: `null_memory` (nothing mapped), `buffer_memory` (a span), `mmap_memory`.
+/// bytes that are contiguous in guest RAM (pieces of two NUMA nodes that touch count as contiguous), or
+/// `errc::out_of_range` with the address; a slice of 0 bytes at a mapped address succeeds. The bytes behind a slice
+/// belong to the guest and may change at any moment: copy once, check the copy (the helpers below do).
+/// Models: `null_memory` (nothing mapped), `buffer_memory` (a span), `mmap_memory`.
 /// Suite: tests/suites/guest_memory_suite.hpp.
 #pragma once
 

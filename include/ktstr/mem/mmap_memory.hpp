@@ -70,7 +70,8 @@ struct hugetlb_ram {
     [[nodiscard]] static result<mapping> make(bytes size) noexcept {
         if (size.raw % (2 * MiB) != 0)
             return fail(errc::invalid_argument, "hugetlb_ram.size", size.raw);
-        return mapping::map(size.raw, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB);
+        constexpr int huge_2mib = 21 << 26; // MAP_HUGE_2MB of <linux/mman.h>: log2 of the size at bit 26
+        return mapping::map(size.raw, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | huge_2mib);
     }
 };
 static_assert(RamBacking<hugetlb_ram>);
@@ -84,10 +85,13 @@ public:
     template <RamBacking Backing = anonymous_ram>
     [[nodiscard]] static result<mmap_memory> make(std::vector<ram_region> regions) {
         std::uint64_t total = 0;
+        gpa lowest{};
         for (auto const& r : regions) {
-            if (r.backing_offset.raw != total || r.range.size.raw == 0)
+            auto const end = checked_add(r.range.start.raw, r.range.size.raw);
+            if (r.backing_offset.raw != total || r.range.size.raw == 0 || r.range.start < lowest || !end)
                 return fail(errc::invalid_argument, "mmap_memory.regions", r.range.start.raw);
             total += r.range.size.raw;
+            lowest = gpa{*end};
         }
         if (total == 0)
             return fail(errc::invalid_argument, "mmap_memory.size", 0);
@@ -103,9 +107,16 @@ public:
     /// All RAM together in bytes.
     [[nodiscard]] bytes size() const noexcept { return bytes{backing_.size()}; }
 
+    /// As the contract of `GuestMemory` says; regions that touch in guest physical space touch in the backing too.
     [[nodiscard]] result<std::span<std::byte>> slice(gpa at, std::uint64_t n) const noexcept {
-        for (auto const& r : regions_) {
-            if (at >= r.range.start && fits(at - r.range.start, n, r.range.size.raw))
+        for (std::size_t i = 0; i < regions_.size(); ++i) {
+            auto const& r = regions_[i];
+            if (at < r.range.start || at - r.range.start > r.range.size.raw)
+                continue;
+            auto run = r.range.size.raw;
+            for (auto k = i + 1; k < regions_.size() && regions_[k].range.start == regions_[k - 1].range.end(); ++k)
+                run += regions_[k].range.size.raw;
+            if (fits(at - r.range.start, n, run))
                 return std::span(host(r) + (at - r.range.start), static_cast<std::size_t>(n));
         }
         return fail(errc::out_of_range, "guest_memory", at.raw);

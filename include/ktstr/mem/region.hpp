@@ -34,8 +34,10 @@ struct ram_region {
 
 /// Lays out `per_node` bytes of RAM (each a multiple of 4 KiB; 0 = node without memory) from address 0 upwards, node
 /// after node, jumping over `hole`; nothing is lost to it. A node that straddles the hole gets two regions.
-/// Regions come back sorted and disjoint; their backing offsets are contiguous from 0.
+/// Regions come back sorted and disjoint; their backing offsets are contiguous from 0. `errc::invalid_argument` for a
+/// size that is no multiple of 4 KiB, `errc::out_of_range` when RAM would pass 2^52.
 [[nodiscard]] inline result<std::vector<ram_region>> lay_out_ram(std::span<bytes const> per_node, gpa_range hole) {
+    constexpr auto address_limit = std::uint64_t{1} << 52; // the widest physical address x86_64 and aarch64 have
     std::vector<ram_region> out;
     std::uint64_t at = 0;
     std::uint64_t backing = 0;
@@ -49,7 +51,7 @@ struct ram_region {
             std::uint64_t piece = left;
             if (hole.size.raw != 0 && at < hole.start.raw)
                 piece = std::min(piece, hole.start.raw - at);
-            if (piece > (std::uint64_t{1} << 52) - at)
+            if (at > address_limit || piece > address_limit - at)
                 return fail(errc::out_of_range, "ram.layout", at);
             out.push_back({{gpa{at}, bytes{piece}}, node, bytes{backing}});
             at += piece;

@@ -9,12 +9,16 @@
 #include "ktstr/sys/io.hpp"
 
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <span>
 #include <string>
 #include <string_view>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utility>
 
 namespace ktstr {
 
@@ -29,18 +33,31 @@ public:
             ::unlink(temporary_.c_str());
     }
 
-    /// Opens a temporary file beside `target` (same folder, so that the rename is atomic).
+    /// Opens a temporary file beside `target` (same folder, so that the rename is atomic). `errc::unsupported` when
+    /// `target` is there and no regular file: a rename would replace /dev/null or a symbolic link instead of writing
+    /// to it.
     [[nodiscard]] static result<publication> open(std::string target, mode_t mode = 0644) {
+        struct stat st {};
+        if (::lstat(target.c_str(), &st) == 0 && !S_ISREG(st.st_mode))
+            return fail(errc::unsupported, "publish.target", st.st_mode);
         static std::atomic<std::uint32_t> serial{0};
-        char suffix[48];
-        std::snprintf(suffix, sizeof suffix, ".tmp-%d-%u", static_cast<int>(::getpid()),
-                      serial.fetch_add(1, std::memory_order_relaxed));
         publication out;
         out.target_ = std::move(target);
-        auto name = out.target_ + suffix;
-        KTSTR_TRY(out.fd_, unique_fd::open(name.c_str(), O_RDWR | O_CREAT | O_EXCL, mode));
-        out.temporary_ = std::move(name);
-        return out;
+        // A temporary file of a dead process with our id may be left over: try the next number then.
+        for (int tries = 0;; ++tries) {
+            char suffix[48];
+            std::snprintf(suffix, sizeof suffix, ".tmp-%d-%u", static_cast<int>(::getpid()),
+                          serial.fetch_add(1, std::memory_order_relaxed));
+            auto name = out.target_ + suffix;
+            auto fd = unique_fd::open(name.c_str(), O_RDWR | O_CREAT | O_EXCL, mode);
+            if (!fd && fd.error().code == errc::already_exists && tries < 100)
+                continue;
+            if (!fd)
+                return std::unexpected(fd.error());
+            out.fd_ = *std::move(fd);
+            out.temporary_ = std::move(name);
+            return out;
+        }
     }
 
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
