@@ -4,11 +4,13 @@
 /// machine monitor. Everything a person named is checked before this is called.
 #pragma once
 
+#include "ktstr-run/run_machine_choices.hpp"
 #include "ktstr/base/units.hpp"
 #include "ktstr/boot/initramfs_image.hpp"
 #include "ktstr/scenario/evidence.hpp"
 #include "ktstr/scenario/plan.hpp"
 #include "ktstr/store/kernel_store.hpp"
+#include "ktstr/topo/numa.hpp"
 #include "ktstr/topo/topology.hpp"
 #include "support/interrupt.hpp"
 #include "support/problem.hpp"
@@ -20,15 +22,11 @@
 
 namespace ktstr::tool {
 
-/// Whose CPUID leaves the guest sees.
-enum class vendor_choice : std::uint8_t { host, intel, amd };
-/// How the agent asks the machine to end.
-enum class reset_choice : std::uint8_t { keyboard, acpi, triple_fault };
-
 /// Everything that decides a machine. Borrowed things (`initramfs`, `stop`) outlive the call.
 struct machine_request {
     stored_kernel kernel;
     topology shape{};
+    numa_layout layout; ///< Valid for `shape`; where it names sizes, `memory` is their sum.
     bytes memory{};
     std::string cmdline; ///< The whole kernel command line.
     initramfs_image const* initramfs = nullptr; ///< Base and suffix; the plan is in the suffix.
