@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// The machine: memory, vCPUs, their threads, and the wait for its end, specialised by one traits bag.
+#pragma once
+
+#include "ktstr/base/error.hpp"
+#include "ktstr/base/fail.hpp"
+#include "ktstr/base/units.hpp"
+#include "ktstr/mem/mmap_memory.hpp"
+#include "ktstr/mem/region.hpp"
+#include "ktstr/run/control.hpp"
+#include "ktstr/run/deadline.hpp"
+#include "ktstr/run/exit_stats.hpp"
+#include "ktstr/run/kick.hpp"
+#include "ktstr/run/run_loop.hpp"
+#include "ktstr/runner/checks.hpp"
+#include "ktstr/runner/vcpu_slot.hpp"
+#include "ktstr/sys/fd.hpp"
+#include "ktstr/sys/schedstat.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <poll.h>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace ktstr {
+
+/// The shape of a machine before it exists.
+struct machine_shape {
+    std::vector<ram_region> ram;          ///< As `lay_out_ram` gives it; must not be empty.
+    std::vector<std::uint32_t> vcpu_ids;  ///< Hardware id of each vCPU (APIC id); the first is the BSP. Not empty.
+};
+
+/// How a whole machine ended.
+struct machine_end {
+    bsp_exit_reason bsp = bsp_exit_reason::external_kill;
+    stop_cause cause = stop_cause::none; ///< Who asked for the end first.
+    guest_end end = guest_end::none;     ///< The way the guest took, when it ended itself.
+    vcpu_index by{};                     ///< The vCPU that saw it.
+    std::int32_t os_errno = 0;           ///< Of the failed KVM_RUN when `cause` is `run_error`.
+};
+
+/// One machine. Used by one thread, the supervisor; only `request_stop` may be called from others.
+///
+/// Order of use: `make`, prepare memory and registers, `start`, `wait` (as often as wanted), `stop`. The destructor
+/// stops. Kernel objects go in the order vCPUs, VM, memory.
+template <class Traits>
+class basic_runner {
+    static_assert(explain_runner_traits<Traits>());
+
+public:
+    using traits = Traits;
+    using hypervisor_type = typename Traits::hypervisor;
+    using vm_type = typename hypervisor_type::vm_type;
+    using vcpu_type = typename vm_type::vcpu_type;
+    using slot_type = vcpu_slot<vcpu_type, typename Traits::stats>;
+
+    /// Makes the machine: RAM mapped, vCPUs created, no thread yet. `exits` answers every exit; it outlives the runner.
+    [[nodiscard]] static result<basic_runner> make(machine_shape shape, typename Traits::exits& exits,
+                                                   typename hypervisor_type::vm_options const& options = {}) {
+        if (shape.vcpu_ids.empty())
+            return fail(errc::invalid_argument, "machine.vcpus");
+        KTSTR_CHECK(install_kick_handler());
+        KTSTR_TRY(auto hypervisor, hypervisor_type::open());
+        KTSTR_TRY(auto vm, hypervisor.create_vm(options));
+        KTSTR_TRY(auto memory, mmap_memory::make<typename Traits::ram>(std::move(shape.ram)));
+        std::uint32_t slot = 0;
+        for (auto const& r : memory.regions())
+            KTSTR_CHECK(vm.map(slot++, r.range.start, std::span(memory.host(r), r.range.size.raw)));
+        KTSTR_TRY(auto wake, unique_fd::eventfd());
+        auto parts = std::make_unique<state>(std::move(hypervisor), std::move(vm), std::move(memory), std::move(wake));
+        parts->exits = &exits;
+        parts->slots = std::make_unique<slot_type[]>(shape.vcpu_ids.size());
+        parts->count = shape.vcpu_ids.size();
+        for (std::size_t i = 0; i < parts->count; ++i) {
+            auto const index = vcpu_index{static_cast<std::uint32_t>(i)};
+            KTSTR_TRY(parts->slots[i].cpu, parts->vm.create_vcpu(index, shape.vcpu_ids[i]));
+        }
+        return basic_runner(std::move(parts));
+    }
+
+    basic_runner(basic_runner&&) noexcept = default;
+    basic_runner& operator=(basic_runner&&) = delete;
+    ~basic_runner() {
+        if (state_)
+            static_cast<void>(stop(stop_cause::supervisor));
+    }
+
+    [[nodiscard]] mmap_memory& memory() noexcept { return state_->memory; }
+    [[nodiscard]] hypervisor_type& hypervisor() noexcept { return state_->hypervisor; }
+    [[nodiscard]] vm_type& vm() noexcept { return state_->vm; }
+    [[nodiscard]] std::span<slot_type> vcpus() noexcept { return {state_->slots.get(), state_->count}; }
+    [[nodiscard]] vcpu_type& vcpu(std::size_t index) noexcept { return state_->slots[index].cpu; }
+    [[nodiscard]] typename Traits::sink& sink() noexcept { return state_->sink; }
+    [[nodiscard]] typename Traits::log& log() noexcept { return state_->log; }
+    [[nodiscard]] run_control& control() noexcept { return state_->control; }
+    /// Readable whenever a vCPU thread ended: for the supervisor's own poll set.
+    [[nodiscard]] int wake_fd() const noexcept { return state_->wake.get(); }
+
+    /// Starts every vCPU's thread. On failure the ones that run are stopped again.
+    [[nodiscard]] result<> start() {
+        for (std::size_t i = 0; i < state_->count; ++i) {
+            auto begun = state_->slots[i].start(*state_->exits, state_->control, state_->clock,
+                                                vcpu_index{static_cast<std::uint32_t>(i)}, state_->wake.get());
+            if (!begun) {
+                static_cast<void>(stop(stop_cause::supervisor));
+                return begun;
+            }
+        }
+        return {};
+    }
+
+    /// Asks the machine to end. From any thread and from signal handlers; the supervisor's next wait does the rest.
+    void request_stop(stop_cause cause) noexcept {
+        state_->control.request_stop(cause);
+        std::uint64_t const one = 1;
+        [[maybe_unused]] auto const ignored = ::write(state_->wake.get(), &one, sizeof one);
+    }
+
+    /// Whether somebody asked for the end.
+    [[nodiscard]] bool stopping() const noexcept { return state_->control.stopping(); }
+
+    /// Waits until the machine is asked to end or `timeout` passed; true in the first case.
+    [[nodiscard]] bool wait(nanos timeout) noexcept {
+        auto const until = state_->clock.now() + timeout;
+        while (!state_->control.stopping()) {
+            auto const left = until - state_->clock.now();
+            if (left.raw <= 0)
+                return false;
+            pollfd p{state_->wake.get(), POLLIN, 0};
+            ::poll(&p, 1, static_cast<int>(left.raw / 1'000'000) + 1);
+            drain_wake();
+        }
+        return true;
+    }
+
+    /// Runs the machine from start to end: until the guest ends it, or `limit` expires.
+    [[nodiscard]] result<machine_end> run(deadline limit) {
+        KTSTR_CHECK(start());
+        for (;;) {
+            auto const now = state_->clock.now();
+            if (limit.phase(now) == deadline_phase::expired)
+                return stop(stop_cause::deadline);
+            if (wait(limit.next_change(now) - now))
+                return stop(stop_cause::supervisor);
+        }
+    }
+
+    /// Ends the machine and joins every thread: kicks at once and again every 10 ms. `errc::timeout` with the index of
+    /// a vCPU that does not leave the guest within 5 s; it keeps being kicked by the destructor.
+    [[nodiscard]] result<machine_end> stop(stop_cause cause) noexcept {
+        auto& s = *state_;
+        s.control.request_stop(cause);
+        auto const give_up = s.clock.now() + seconds(5);
+        for (;;) {
+            std::size_t hung = s.count;
+            for (std::size_t i = 0; i < s.count; ++i) {
+                if (!s.slots[i].running())
+                    continue;
+                hung = i;
+                kick(s.slots[i].cpu, s.slots[i].handle());
+            }
+            if (hung == s.count)
+                break;
+            if (s.clock.now() >= give_up)
+                return fail(errc::timeout, "vcpu.stop", hung);
+            pollfd p{s.wake.get(), POLLIN, 0};
+            ::poll(&p, 1, 10);
+            drain_wake();
+        }
+        for (auto& slot : vcpus())
+            slot.join();
+        machine_end end{s.slots[0].end().reason, s.control.cause(), s.control.end(), s.control.ended_by(), 0};
+        for (auto const& slot : vcpus()) {
+            if (slot.end().os_errno != 0)
+                end.os_errno = slot.end().os_errno;
+        }
+        return end;
+    }
+
+private:
+    struct state {
+        state(hypervisor_type h, vm_type v, mmap_memory m, unique_fd w) noexcept
+            : hypervisor(std::move(h)), memory(std::move(m)), vm(std::move(v)), wake(std::move(w)) {}
+        hypervisor_type hypervisor;
+        mmap_memory memory;
+        vm_type vm;
+        unique_fd wake;
+        run_control control;
+        typename Traits::exits* exits = nullptr;
+        [[no_unique_address]] typename Traits::sink sink{};
+        [[no_unique_address]] typename Traits::log log{};
+        [[no_unique_address]] typename Traits::clock clock{};
+        std::unique_ptr<slot_type[]> slots;
+        std::size_t count = 0;
+    };
+
+    explicit basic_runner(std::unique_ptr<state> parts) noexcept : state_(std::move(parts)) {}
+
+    void drain_wake() noexcept {
+        std::uint64_t count = 0;
+        [[maybe_unused]] auto const ignored = ::read(state_->wake.get(), &count, sizeof count);
+    }
+
+    std::unique_ptr<state> state_;
+};
+
+} // namespace ktstr
