@@ -141,6 +141,7 @@ struct worker_report {
     std::uint64_t waited_units = 0;        ///< Most units others did on this CPU between two of our checkpoints.
     std::uint64_t waited_at_ns = 0;        ///< Guest time at the end of that wait.
     std::uint32_t waited_cpu = 0;          ///< CPU of that wait.
+    std::uint64_t fastest_unit_ps = 0;     ///< Least guest time per unit of any batch, picoseconds.
     std::uint64_t migrations = 0;          ///< Checkpoints on another CPU than the one before.
     std::vector<std::uint64_t> cpus_used;  ///< Bitmap, CPU 0 is bit 0 of word 0.
     std::vector<std::uint64_t> cpu_units;  ///< Work units by CPU.
@@ -152,7 +153,7 @@ struct worker_report {
         io(m.cgroup), io(m.index), io(m.pid), io(m.end), io(m.end_code), io(m.work_units), io(m.iterations);
         io(m.wall_ns), io(m.cpu_ns), io(m.run_delay_ns), io(m.time_slices), io(m.wait_ns);
         io(m.gap_ns), io(m.gap_at_ns), io(m.gap_cpu), io(m.waited_units), io(m.waited_at_ns), io(m.waited_cpu);
-        io(m.migrations), io(m.cpus_used), io(m.cpu_units);
+        io(m.fastest_unit_ps), io(m.migrations), io(m.cpus_used), io(m.cpu_units);
         io(m.wakes), io(m.wake_max_ns), io(m.wake_sum_ns), io(m.wake_histogram);
     }
 };
