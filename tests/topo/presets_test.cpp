@@ -48,24 +48,3 @@ TEST_CASE("presets: the reference shapes are there with their CPU counts") {
         CHECK(cpus(shape) == count);
     }
 }
-
-TEST_CASE("near_preset: a slip finds its preset, a strange word finds none") {
-    auto const near = [](std::string_view name) { return near_preset(name) ? near_preset(name)->name : ""; };
-    CHECK(near("tiny-1lcl") == "tiny-1llc");
-    CHECK(near("mediun-4llc") == "medium-4llc");
-    CHECK(near("max-cpus") == "max-cpu");
-    CHECK(near("numa4-rnig") == "numa4-ring");
-    CHECK(near("near-max") == "near-max-llc");
-    CHECK(near("elephant") == "");
-    CHECK(near("") == "");
-}
-
-TEST_CASE("edit_distance: insertions, deletions, replacements, swaps") {
-    static_assert(edit_distance("", "") == 0);
-    static_assert(edit_distance("abc", "") == 3);
-    static_assert(edit_distance("", "abcd") == 4);
-    static_assert(edit_distance("kitten", "sitting") == 3);
-    static_assert(edit_distance("abcd", "acbd") == 1);
-    static_assert(edit_distance("numa2", "numa4") == 1);
-    CHECK(edit_distance(std::string_view("0123456789012345678901234567890123456789012345678901234567890123"), "0") == 64);
-}

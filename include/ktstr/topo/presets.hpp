@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// Named machine shapes, and the nearest names to one that does not exist.
+/// Named machine shapes.
 #pragma once
 
 #include "ktstr/base/error.hpp"
@@ -8,10 +8,7 @@
 #include "ktstr/topo/numa.hpp"
 #include "ktstr/topo/topology.hpp"
 
-#include <algorithm>
 #include <array>
-#include <cstddef>
-#include <cstdint>
 #include <span>
 #include <string_view>
 
@@ -88,45 +85,6 @@ inline constexpr std::array preset_table{
         KTSTR_TRY(out.distances, parse_distances(which.distances));
     }
     return out;
-}
-
-/// The number of insertions, deletions, replacements and swaps of neighbours between two names of at most 63
-/// characters (longer ones count as entirely different: 64).
-[[nodiscard]] constexpr std::uint32_t edit_distance(std::string_view a, std::string_view b) noexcept {
-    constexpr std::size_t limit = 64;
-    if (a.size() >= limit || b.size() >= limit)
-        return limit;
-    std::array<std::array<std::uint32_t, limit>, 3> rows{}; // three rows of the table, used in turn
-    for (std::size_t j = 0; j <= b.size(); ++j)
-        rows[0][j] = static_cast<std::uint32_t>(j);
-    for (std::size_t i = 1; i <= a.size(); ++i) {
-        auto& row = rows[i % 3];
-        auto const& above = rows[(i + 2) % 3];
-        row[0] = static_cast<std::uint32_t>(i);
-        for (std::size_t j = 1; j <= b.size(); ++j) {
-            auto const replace = above[j - 1] + (a[i - 1] == b[j - 1] ? 0U : 1U);
-            row[j] = std::min({above[j] + 1, row[j - 1] + 1, replace});
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                row[j] = std::min(row[j], rows[(i + 1) % 3][j - 2] + 1);
-        }
-    }
-    return rows[a.size() % 3][b.size()];
-}
-
-/// The preset whose name is nearest to a name that does not exist, when it is near enough to be meant (at most a third
-/// of the name's length away, or the name begins it); null otherwise. The first of several equally near ones.
-[[nodiscard]] constexpr preset const* near_preset(std::string_view name) noexcept {
-    preset const* best = nullptr;
-    std::uint32_t best_distance = 0;
-    for (auto const& each : presets()) {
-        bool const begins = name.size() >= 3 && each.name.starts_with(name);
-        auto const away = begins ? 1U : edit_distance(name, each.name);
-        if (away * 3 <= each.name.size() && (best == nullptr || away < best_distance)) {
-            best = &each;
-            best_distance = away;
-        }
-    }
-    return best;
 }
 
 } // namespace ktstr
