@@ -3,6 +3,7 @@
 /// Checking the options of the booting commands.
 #include "ktstr-run/boot_options.hpp"
 
+#include "ktstr-run/option_table.hpp"
 #include "ktstr/topo/presets.hpp"
 #include "support/near_miss.hpp"
 #include "support/quantity.hpp"
@@ -156,7 +157,7 @@ outcome<boot_options> read_boot_options(invocation const& call) {
     if (call.has("kernel") && out.kernel.empty())
         return wrong("the kernel's name is empty", "kernel", "see 'ktstr-run kernel list'");
 
-    out.shape_name = call.value_or("topology", "1n1l2c1t");
+    out.shape_name = call.value_or("topology", find_option("topology", on::run)->standard);
     auto const shape = read_topology(out.shape_name);
     if (!shape)
         return std::unexpected(shape.error());
@@ -197,7 +198,7 @@ outcome<boot_options> read_boot_options(invocation const& call) {
     out.vendor = static_cast<vendor_choice>(*vendor);
     out.reset = static_cast<reset_choice>(*reset);
 
-    auto const limit = read_time("timeout", call.value_or("timeout", "10m"));
+    auto const limit = read_time("timeout", call.value_or("timeout", find_option("timeout", on::run)->standard));
     if (!limit)
         return std::unexpected(limit.error());
     out.wall_limit = *limit;

@@ -83,7 +83,7 @@ inline constexpr option_row option_rows[] = {
     {"seed", "N", "feeds every random choice; printed and recorded", "drawn at the start", on::run},
     {"duration", "TIME", "how long the workers run, as 2s", "the scenario's", on::run},
     {"workers", "N", "workers per cgroup", "the scenario's", on::run},
-    {"scheduler", "NAME", "the scheduler that must be running: eevdf, or the name of a sched_ext scheduler",
+    {"scheduler", "NAME", "the scheduler that must be running: default (the kernel's own) or the name of a sched_ext one",
      "whichever runs, recorded", on::run},
     {"timeout", "TIME", "hard wall limit of the whole run", "10m", on::boots},
     {"cmdline", "TEXT", "more words for the guest kernel's command line", "none", on::boots, carry::plain, true},
