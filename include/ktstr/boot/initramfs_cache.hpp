@@ -131,6 +131,20 @@ public:
     /// Opens and verifies one entry. `errc::not_found` when there is none; `errc::bad_format`, `errc::truncated` or
     /// `errc::bad_checksum` when it is damaged.
     [[nodiscard]] static result<initramfs_image> open_entry(std::string const& path, content_hash const& key) {
+        content_hash named;
+        KTSTR_TRY(auto out, open_entry(path, &named));
+        if (key != named)
+            return fail(errc::bad_checksum, "initramfs.cache.key", out.base.size());
+        return out;
+    }
+    /// The same for an entry whose key does not matter: one that was carried to another machine by name.
+    [[nodiscard]] static result<initramfs_image> open_entry(std::string const& path) {
+        content_hash ignored;
+        return open_entry(path, &ignored);
+    }
+
+private:
+    [[nodiscard]] static result<initramfs_image> open_entry(std::string const& path, content_hash* key) {
         initramfs_image out;
         KTSTR_TRY(out.file, unique_fd::open(path.c_str(), O_RDONLY));
         KTSTR_TRY(auto const size, file_size(out.file.get()));
@@ -148,13 +162,11 @@ public:
         auto const hash = detail::initramfs_entry_hash(out.base, footer);
         if (hash != content_hash{footer.hash_high, footer.hash_low})
             return fail(errc::bad_checksum, "initramfs.cache.hash", size);
-        if (key != content_hash{footer.key_high, footer.key_low})
-            return fail(errc::bad_checksum, "initramfs.cache.key", size);
+        *key = content_hash{footer.key_high, footer.key_low};
         out.unpacked_base = bytes{footer.unpacked_bytes};
         return out;
     }
 
-private:
     [[nodiscard]] static result<> publish_entry(std::string const& path, content_hash const& key,
                                                 std::span<std::byte const> packed, bytes unpacked) {
         auto const padded = align_up(packed.size(), initramfs_page);
