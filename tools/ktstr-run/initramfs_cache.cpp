@@ -109,9 +109,9 @@ outcome<> add_includes(initramfs_builder& builder, std::span<include_file const>
     return {};
 }
 
-std::string note_for(cached_initramfs const& made, std::string const& path) {
+std::string note_for(cached_initramfs const& made) {
     switch (made.origin) {
-    case initramfs_origin::rebuilt: return fmt::format("the cached initramfs {} was damaged ({}) and has been rebuilt", path, describe(made.why));
+    case initramfs_origin::rebuilt: return fmt::format("the cached initramfs {} was damaged ({}) and has been rebuilt", made.path, describe(made.why));
     case initramfs_origin::unsaved: return fmt::format("the initramfs could not be saved in the cache: {}", describe(made.why));
     case initramfs_origin::built:
     case initramfs_origin::cached: break;
@@ -144,10 +144,9 @@ outcome<made_initramfs> make_initramfs(initramfs_request const& request) {
     auto made = cache.get(builder, base_packing{}, *std::move(suffix));
     if (!made)
         return std::unexpected(problem_from(made.error(), exit_code::harness, "cannot build the initramfs"));
-    auto path = cache.path_of(builder.key(), base_packing{});
-    auto note = folder ? note_for(*made, path) : "the initramfs could not be saved in the cache: " + folder.error().what;
+    auto note = folder ? note_for(*made) : "the initramfs could not be saved in the cache: " + folder.error().what;
     bool const saved = made->origin != initramfs_origin::unsaved;
-    return made_initramfs{std::move(made->image), saved ? std::move(path) : std::string(), std::move(note)};
+    return made_initramfs{std::move(made->image), saved ? std::move(made->path) : std::string(), std::move(note)};
 }
 
 outcome<initramfs_image> read_initramfs(std::string const& path, std::span<std::byte const> plan) {

@@ -78,6 +78,7 @@ struct cached_initramfs {
     initramfs_image image;
     initramfs_origin origin = initramfs_origin::built;
     error why{}; ///< What was wrong with the entry (`rebuilt`) or with publishing (`unsaved`).
+    std::string path; ///< Where the entry is, or would be.
 };
 
 /// The cache. Every call may come from any thread or process at once.
@@ -98,8 +99,9 @@ public:
     [[nodiscard]] result<cached_initramfs> get(initramfs_builder const& builder, C const& compressor,
                                                std::vector<std::byte> suffix) const {
         auto const key = builder.key();
-        auto const path = path_of(key, compressor);
         cached_initramfs out;
+        out.path = path_of(key, compressor);
+        auto const& path = out.path;
         if (auto found = open_entry(path, key)) {
             out.image = *std::move(found);
             out.image.suffix = std::move(suffix);

@@ -98,7 +98,10 @@ struct host_files {
         KTSTR_TRY(auto const size, file_size(fd.get()));
         if (size > largest.raw)
             return fail(errc::no_space, "files.read", size);
-        return read_to_end(fd.get(), largest.raw);
+        std::vector<std::byte> out(static_cast<std::size_t>(size));
+        KTSTR_TRY(auto const n, read_full(fd.get(), out));
+        out.resize(n); // Shorter when somebody cuts the file meanwhile.
+        return out;
     }
 };
 static_assert(FileSource<host_files>);
