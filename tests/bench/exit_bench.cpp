@@ -62,9 +62,8 @@ double bare_loop(kvm::vcpu& cpu) {
 
 int main(int argc, char** argv) {
     int const pairs = argc > 1 ? std::atoi(argv[1]) : 61;
-    exit_defaults<native_arch> unused;
     machine_shape shape{{{{gpa{0}, bytes{1 * MiB}}, 0, bytes{0}}}, {0}};
-    auto r = runner::make(shape, unused, {.irqchip = false});
+    auto r = runner::make(shape, {.irqchip = false});
     if (!r) {
         std::printf("skip exit_bench %s\n", r.error().where.data());
         return 77;

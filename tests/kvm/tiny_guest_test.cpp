@@ -53,10 +53,10 @@ deadline within(std::int64_t s) { return {monotonic_clock{}.now(), seconds(s), n
 
 TEST_CASE("a tiny guest prints through a port and ends by the i8042") {
     recording_exits exits;
-    auto r = basic_runner<recording_traits>::make(one_mib(), exits, {.irqchip = false});
+    auto r = basic_runner<recording_traits>::make(one_mib(), {.irqchip = false});
     REQUIRE(r);
     load_real_mode(*r, {0xba, 0xf8, 0x03, 0xb0, 'o', 0xee, 0xb0, 'k', 0xee, 0xba, 0x64, 0x00, 0xb0, 0xfe, 0xee, 0xf4});
-    auto const end = r->run(within(5));
+    auto const end = r->run(exits, within(5));
     REQUIRE(end);
     CHECK(exits.text == "ok");
     CHECK(end->bsp == bsp_exit_reason::shutdown);
@@ -69,10 +69,10 @@ TEST_CASE("a tiny guest prints through a port and ends by the i8042") {
 
 TEST_CASE("a guest that never ends is stopped by the deadline, and the reason says so") {
     recording_exits exits;
-    auto r = basic_runner<recording_traits>::make(one_mib(), exits, {.irqchip = false});
+    auto r = basic_runner<recording_traits>::make(one_mib(), {.irqchip = false});
     REQUIRE(r);
     load_real_mode(*r, {0xeb, 0xfe});
-    auto const end = r->run({monotonic_clock{}.now(), millis(200), nanos{}});
+    auto const end = r->run(exits, {monotonic_clock{}.now(), millis(200), nanos{}});
     REQUIRE(end);
     CHECK(end->bsp == bsp_exit_reason::timeout);
     CHECK(end->cause == stop_cause::deadline);
@@ -81,25 +81,25 @@ TEST_CASE("a guest that never ends is stopped by the deadline, and the reason sa
 
 TEST_CASE("a read from nowhere gives all ones and MMIO outside RAM resumes") {
     recording_exits exits;
-    auto r = basic_runner<recording_traits>::make(one_mib(), exits, {.irqchip = false});
+    auto r = basic_runner<recording_traits>::make(one_mib(), {.irqchip = false});
     REQUIRE(r);
     // in al, 0x42; out 0x3f8 al; then reset
     load_real_mode(*r, {0xe4, 0x42, 0xba, 0xf8, 0x03, 0xee, 0xba, 0x64, 0x00, 0xb0, 0xfe, 0xee});
-    auto const end = r->run(within(5));
+    auto const end = r->run(exits, within(5));
     REQUIRE(end);
     CHECK(exits.text == "\xff");
 }
 
 TEST_CASE("a guest entered in long mode runs, and its triple fault is named") {
     recording_exits exits;
-    auto r = basic_runner<recording_traits>::make(one_mib(), exits, {.irqchip = false});
+    auto r = basic_runner<recording_traits>::make(one_mib(), {.irqchip = false});
     REQUIRE(r);
     REQUIRE(write_boot_tables(r->memory()));
     // mov edx, 0x3f8; mov al, 'L'; out dx, al; ud2 (no IDT: the fault has nowhere to go)
     std::vector<std::uint8_t> const code{0xba, 0xf8, 0x03, 0x00, 0x00, 0xb0, 'L', 0xee, 0x0f, 0x0b};
     REQUIRE(write_guest(r->memory(), gpa{0x30000}, std::as_bytes(std::span(code))));
     REQUIRE(kvm::set_boot_state(r->vcpu(0).fd(), x86_long_mode_entry(gpa{0x30000}, x86_map::zero_page)));
-    auto const end = r->run(within(5));
+    auto const end = r->run(exits, within(5));
     REQUIRE(end);
     CHECK(exits.text == "L");
     CHECK(end->end == guest_end::triple_fault);
@@ -108,7 +108,7 @@ TEST_CASE("a guest entered in long mode runs, and its triple fault is named") {
 
 TEST_CASE("two vCPUs: the shutdown of one stops the other, which spins") {
     recording_exits exits;
-    auto r = basic_runner<recording_traits>::make(one_mib(2), exits, {.irqchip = false});
+    auto r = basic_runner<recording_traits>::make(one_mib(2), {.irqchip = false});
     REQUIRE(r);
     load_real_mode(*r, {0xeb, 0xfe});
     std::vector<std::uint8_t> const end_code{0xba, 0x64, 0x00, 0xb0, 0xfe, 0xee};
@@ -121,7 +121,7 @@ TEST_CASE("two vCPUs: the shutdown of one stops the other, which spins") {
     x86_regs regs;
     regs.rip = 0x3000;
     REQUIRE(r->vcpu(1).set_regs(regs));
-    auto const end = r->run(within(5));
+    auto const end = r->run(exits, within(5));
     REQUIRE(end);
     CHECK(end->bsp == bsp_exit_reason::external_kill);
     CHECK(end->cause == stop_cause::guest);

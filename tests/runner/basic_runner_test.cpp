@@ -24,9 +24,9 @@ TEST_CASE("basic_runner: the fatal exit of an AP stops all of eight vCPUs") {
     scripted_hypervisor::vm_options options;
     options.scripts.resize(8);
     options.scripts[5] = {{.kind = exit_kind::halt}, {.kind = exit_kind::internal_error, .value = 1}};
-    auto r = scripted_runner::make(shape(8), exits, options);
+    auto r = scripted_runner::make(shape(8), options);
     REQUIRE(r);
-    auto const end = r->run(within(seconds(20)));
+    auto const end = r->run(exits, within(seconds(20)));
     REQUIRE(end);
     CHECK(end->cause == stop_cause::fatal);
     CHECK(end->by == vcpu_index{5});
@@ -37,9 +37,9 @@ TEST_CASE("basic_runner: a failing KVM_RUN keeps its errno") {
     exit_defaults<native_arch> exits;
     scripted_hypervisor::vm_options options;
     options.scripts = {{{.os_errno = EINTR}, {.os_errno = ENOEXEC}}};
-    auto r = scripted_runner::make(shape(1), exits, options);
+    auto r = scripted_runner::make(shape(1), options);
     REQUIRE(r);
-    auto const end = r->run(within(seconds(20)));
+    auto const end = r->run(exits, within(seconds(20)));
     REQUIRE(end);
     CHECK(end->bsp == bsp_exit_reason::run_error);
     CHECK(end->os_errno == ENOEXEC);
@@ -47,21 +47,21 @@ TEST_CASE("basic_runner: a failing KVM_RUN keeps its errno") {
 
 TEST_CASE("basic_runner: an expired deadline is a timeout; a machine without vCPUs or RAM is refused") {
     exit_defaults<native_arch> exits;
-    auto r = scripted_runner::make(shape(2), exits);
+    auto r = scripted_runner::make(shape(2);
     REQUIRE(r);
-    auto const end = r->run(within(nanos{0}));
+    auto const end = r->run(exits, within(nanos{0}));
     REQUIRE(end);
     CHECK(end->bsp == bsp_exit_reason::timeout);
-    CHECK(scripted_runner::make(shape(0), exits).error().where == "machine.vcpus");
+    CHECK(scripted_runner::make(shape(0)).error().where == "machine.vcpus");
     machine_shape no_ram{{}, {0}};
-    CHECK(scripted_runner::make(no_ram, exits).error().where == "mmap_memory.size");
+    CHECK(scripted_runner::make(no_ram).error().where == "mmap_memory.size");
 }
 
 TEST_CASE("basic_runner: request_stop from outside ends a machine that spins") {
     exit_defaults<native_arch> exits;
-    auto r = scripted_runner::make(shape(3), exits);
+    auto r = scripted_runner::make(shape(3);
     REQUIRE(r);
-    REQUIRE(r->start());
+    REQUIRE(r->start(exits));
     CHECK_FALSE(r->wait(nanos{0}));
     r->request_stop(stop_cause::signal);
     CHECK(r->wait(seconds(20)));

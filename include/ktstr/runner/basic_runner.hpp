@@ -58,8 +58,10 @@ public:
     using vcpu_type = typename vm_type::vcpu_type;
     using slot_type = vcpu_slot<vcpu_type, typename Traits::stats>;
 
-    /// Makes the machine: RAM mapped, vCPUs created, no thread yet. `exits` answers every exit; it outlives the runner.
-    [[nodiscard]] static result<basic_runner> make(machine_shape shape, typename Traits::exits& exits,
+    using exits_type = typename Traits::exits;
+
+    /// Makes the machine: RAM mapped, vCPUs created, no thread yet.
+    [[nodiscard]] static result<basic_runner> make(machine_shape shape,
                                                    typename hypervisor_type::vm_options const& options = {}) {
         if (shape.vcpu_ids.empty())
             return fail(errc::invalid_argument, "machine.vcpus");
@@ -72,7 +74,6 @@ public:
             KTSTR_CHECK(vm.map(slot++, r.range.start, std::span(memory.host(r), r.range.size.raw)));
         KTSTR_TRY(auto wake, unique_fd::eventfd());
         auto parts = std::make_unique<state>(std::move(hypervisor), std::move(vm), std::move(memory), std::move(wake));
-        parts->exits = &exits;
         parts->slots = std::make_unique<slot_type[]>(shape.vcpu_ids.size());
         parts->count = shape.vcpu_ids.size();
         for (std::size_t i = 0; i < parts->count; ++i) {
@@ -100,10 +101,11 @@ public:
     /// Readable whenever a vCPU thread ended: for the supervisor's own poll set.
     [[nodiscard]] int wake_fd() const noexcept { return state_->wake.get(); }
 
-    /// Starts every vCPU's thread. On failure the ones that run are stopped again.
-    [[nodiscard]] result<> start() {
+    /// Starts every vCPU's thread. `exits` answers every exit of every vCPU; it outlives the run. On failure the threads
+    /// that were started are stopped again.
+    [[nodiscard]] result<> start(exits_type& exits) {
         for (std::size_t i = 0; i < state_->count; ++i) {
-            auto begun = state_->slots[i].start(*state_->exits, state_->control, state_->clock,
+            auto begun = state_->slots[i].start(exits, state_->control, state_->clock,
                                                 vcpu_index{static_cast<std::uint32_t>(i)}, state_->wake.get());
             if (!begun) {
                 static_cast<void>(stop(stop_cause::supervisor));
@@ -138,8 +140,8 @@ public:
     }
 
     /// Runs the machine from start to end: until the guest ends it, or `limit` expires.
-    [[nodiscard]] result<machine_end> run(deadline limit) {
-        KTSTR_CHECK(start());
+    [[nodiscard]] result<machine_end> run(exits_type& exits, deadline limit) {
+        KTSTR_CHECK(start(exits));
         for (;;) {
             auto const now = state_->clock.now();
             if (limit.phase(now) == deadline_phase::expired)
@@ -190,7 +192,6 @@ private:
         vm_type vm;
         unique_fd wake;
         run_control control;
-        typename Traits::exits* exits = nullptr;
         [[no_unique_address]] typename Traits::sink sink{};
         [[no_unique_address]] typename Traits::log log{};
         [[no_unique_address]] typename Traits::clock clock{};
