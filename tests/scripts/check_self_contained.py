@@ -38,7 +38,7 @@ def fingerprint(root, header, command):
 
 def compile_one(root, stamps, header, command):
     key = fingerprint(root, header, command)
-    stamp = os.path.join(stamps, header.replace("/", "_"))
+    stamp = os.path.join(stamps, header.replace("/", "_").replace(".", "_"))
     if os.path.exists(stamp) and open(stamp).read() == key:
         return None
     unit = f'#include "{header}"\n#include "{header}"\n'

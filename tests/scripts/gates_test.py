@@ -45,7 +45,7 @@ def cases(compiler):
         return ["gen_umbrella.py", "--check", root]
 
     def alone(root):
-        return ["check_self_contained.py", root, os.path.join(root, "stamps"), "--"] + compiler
+        return ["check_self_contained.py", root, os.path.join(root, "build-stamps"), "--"] + compiler
 
     def fails(root):
         return ["check_compile_fail.py", root, os.path.join(root, "tests/compile_fail"), "--"] + compiler
@@ -81,7 +81,7 @@ def cases(compiler):
         ("machine path", files, {"docs/a.md": "see /wo" + "rk/main\n"}, "not ok tree.machine"),
         ("left over work", files, {y: GOOD + "// TO" + "DO: later\n"}, "not ok tree.unfinished"),
         ("no test", files, {x: GOOD}, "no tests/base/x_test.cpp"),
-        ("misspelling", files, {"docs/a.md": "teh end\n"}, "not ok tree.spelling"),
+        ("misspelling", files, {"docs/a.md": "te" + "h end\n"}, "not ok tree.spelling"),
     ]
 
 
@@ -95,7 +95,7 @@ def main():
             name = f"gates.accepts.{gate[0]}"
             if code != 0:
                 failed += 1
-                print(f"not ok {name} {output.strip().splitlines()[-1] if output.strip() else code}")
+                print(f"not ok {name} {' | '.join(l for l in output.splitlines() if not l.startswith('ok')) or code}")
             else:
                 print(f"ok {name}")
     for title, gate, files, text in cases(compiler):

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is run in which tier: stages, each with what to build and which programs follow."""
+
+import glob
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+
+from programs import Program
+
+# Programs with these names are doctest binaries. Meson tests in suite "lines" print result lines; others are one case.
+DOCTEST_NAMES = ("unit-", "kvm-")
+# Meson suites that belong to the full tier only.
+FULL_SUITES = {"full", "bench"}
+# A user id without a name, a group or a home: nobody else's files can be its own.
+NO_USER = 62042
+
+
+class Stage:
+    """`programs()` is asked when the stage's turn comes, because it may depend on what earlier stages built."""
+
+    def __init__(self, name, about, programs, full=False):
+        self.name, self.about, self.programs, self.full = name, about, programs, full
+
+
+def build_programs(context, folder, options, compiler=None, targets=()):
+    """Configures (once) and builds `folder`; both are counted, so that a build that breaks is a failure."""
+    path = context.build(folder)
+    env = {"CXX": compiler} if compiler else {}
+    if not compiler and shutil.which("ccache"):
+        env = {"CXX": "ccache g++"}
+    out = []
+    if not os.path.exists(os.path.join(path, "build.ninja")):
+        out.append(Program("build", folder + ".configure", "exit", ["meson", "setup", path, context.root] + options, 300, env))
+    else:
+        # A folder that got a meson.build since then is seen only by a new configuration.
+        out.append(Program("build", folder + ".configure", "exit", ["meson", "setup", "--reconfigure", path, context.root], 300))
+    out.append(Program("build", folder + ".compile", "exit", ["ninja", "-C", path, "-k", "0"] + list(targets), 1500))
+    return out
+
+
+def meson_programs(context, folder, only_suites=None, prefix=""):
+    """The tests that the build in `folder` has, as meson itself lists them."""
+    path = context.build(folder)
+    try:
+        done = subprocess.run(["meson", "introspect", "--tests", path], capture_output=True, text=True, timeout=60)
+        tests = json.loads(done.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError) as problem:
+        return [Program("build", folder + ".introspect", "exit", ["false"], 5, {"WHY": str(problem)})]
+    out = []
+    for test in tests:
+        suites = [s.split(":")[-1] for s in test["suite"]]
+        suite = suites[0] if suites else "other"
+        if only_suites is not None and suite not in only_suites:
+            continue
+        if only_suites is None and FULL_SUITES & set(suites):
+            continue
+        is_doctest = os.path.basename(test["cmd"][0]).startswith(DOCTEST_NAMES)
+        kind = "doctest" if is_doctest else "lines" if "lines" in suites else "exit"
+        # Meson's limits are for an idle machine; this one may be shared.
+        out.append(Program(prefix + suite, test["name"], kind, test["cmd"], 3 * (test["timeout"] or 60),
+                           {**test["env"], **context.env()}, test["workdir"] or path, test["is_parallel"]))
+    order = ["headers", "gates", "unit", "fuzz", "kvm"]
+    out.sort(key=lambda p: (order.index(p.suite.removeprefix(prefix)) if p.suite.removeprefix(prefix) in order else 99,
+                            not p.parallel))
+    return out
+
+
+def unprivileged_programs(context):
+    """The unit programs once more as a user who owns nothing, then a look at what that user left outside its folders."""
+    home = context.scratch("unprivileged")
+    env = {**context.env(), "HOME": home, "USER": "nobody", "LOGNAME": "nobody", "TMPDIR": home + "/tmp",
+           "XDG_CACHE_HOME": home + "/.cache", "XDG_CONFIG_HOME": home + "/.config", "XDG_DATA_HOME": home + "/.data",
+           "XDG_STATE_HOME": home + "/.state", "XDG_RUNTIME_DIR": home + "/run"}
+    for name in ("tmp", "run"):
+        os.makedirs(os.path.join(home, name), exist_ok=True)
+    as_user, user = [], os.getuid()
+    if user == 0:
+        user = NO_USER
+        for folder, folders, _ in os.walk(home):
+            os.chown(folder, user, user)
+        os.chmod(os.path.join(home, "run"), 0o700)
+        as_user = ["setpriv", "--reuid", str(user), "--regid", str(user), "--clear-groups", "--no-new-privs"]
+    out = []
+    for program in meson_programs(context, "build-test", {"unit"}):
+        command = program.command
+        if as_user and subprocess.run(as_user + ["test", "-x", command[0]], timeout=10).returncode != 0:
+            # The checkout lies where only root may go: the user gets a copy.
+            copy = os.path.join(home, "bin", os.path.basename(command[0]))
+            os.makedirs(os.path.dirname(copy), exist_ok=True)
+            shutil.copy(command[0], copy)
+            os.chmod(copy, 0o755)
+            command = [copy] + command[1:]
+        out.append(Program("unprivileged", program.name, program.kind, as_user + command, program.timeout,
+                           {**program.env, **env}, program.cwd, program.parallel))
+    places = [p for p in ("/tmp", "/var/tmp", "/dev/shm", "/run", context.root) if os.path.isdir(p)]
+    if as_user:
+        out.append(Program("unprivileged", "leaves_nothing", "lines",
+                           [sys.executable, os.path.join(context.scripts, "left_files.py"), str(user), home] + places, 120))
+    return out
+
+
+def script_programs(context, folder, suite, timeout, full_only=False):
+    """The scripts of a tests/ folder that speak the line protocol; names that start with _ are helpers of theirs."""
+    out = []
+    for path in sorted(glob.glob(os.path.join(context.root, "tests", folder, "*.py"))):
+        name = os.path.splitext(os.path.basename(path))[0]
+        head = open(path, encoding="utf-8").read(2000)
+        if name.startswith("_") or "__main__" not in open(path, encoding="utf-8").read():
+            continue
+        if ("# tier: full" in head) != full_only:
+            continue
+        out.append(Program(suite, name.removesuffix("_test"), "lines", [sys.executable, path], timeout, context.env(),
+                           context.root, live=True))
+    return out
+
+
+def flavour(context, folder, options, suites, compiler=None):
+    """A build of its own and the given suites in it."""
+    out = build_programs(context, folder, options + ["-Dtools=false"], compiler)
+    return out, lambda: meson_programs(context, folder, suites, folder.removeprefix("build-") + ".")
+
+
+def stages(context):
+    """All stages in order. Each is a list of programs that is asked for late."""
+    python = sys.executable
+    script = lambda name: os.path.join(context.scripts, name)  # noqa: E731
+    out = [
+        Stage("build", "the programs (release, static) and the tests (debug)",
+              lambda: build_programs(context, "build-release", ["--buildtype=release", "-Dtests=false"])
+              + build_programs(context, "build-test", ["--buildtype=debug", "-Dcpp_args=-g1"])),
+        Stage("meson", "headers, gates, unit, fuzz replay, tiny guests on /dev/kvm",
+              lambda: meson_programs(context, "build-test")),
+        Stage("unprivileged", "the unit programs as a user who owns nothing", lambda: unprivileged_programs(context)),
+        Stage("tool", "ktstr-run from outside", lambda: script_programs(context, "tool", "tool", 300)),
+        Stage("lab_tool", "the lab itself", lambda: script_programs(context, "lab_tool", "lab_tool", 600)),
+        Stage("lab", "real kernels under our VMM in the lab", lambda: script_programs(context, "lab", "lab", 900)),
+    ]
+    fulls = [
+        ("clang", "the unit programs built by clang", ["--buildtype=debug", "-Dcpp_args=-g1"], {"unit"}, "clang++-19"),
+        ("asan", "unit under address and undefined-behaviour sanitizers",
+         ["--buildtype=debug", "-Db_sanitize=address,undefined", "-Db_lundef=false"], {"unit"}, None),
+        ("tsan", "unit under the thread sanitizer", ["--buildtype=debug", "-Db_sanitize=thread", "-Db_lundef=false"],
+         {"unit"}, None),
+        ("ndebug", "unit and tiny guests optimised, without assertions", ["--buildtype=release", "-Db_ndebug=true"],
+         {"unit", "kvm"}, None),
+    ]
+    for name, about, options, suites, compiler in fulls:
+        build, tests = flavour(context, "build-" + name, options, suites, compiler)
+        out.append(Stage(name + "-build", about + ": building", lambda b=build: b, full=True))
+        out.append(Stage(name, about, tests, full=True))
+    out += [
+        Stage("headers-clang", "each header alone under clang",
+              lambda: [Program("headers-clang", "alone", "lines",
+                               [python, script("check_self_contained.py"), context.root, context.build("build-clang/stamps"),
+                                "--", "clang++-19", "-std=c++23"], 900)], full=True),
+        Stage("tidy", "clang-tidy over every header",
+              lambda: [Program("tidy", "headers", "lines", [python, script("clang_tidy.py"), context.root], 1800)], full=True),
+        Stage("install", "a user who finds us by pkg-config",
+              lambda: [Program("install", "pkg_config", "lines", [python, script("install_test.py"), context.root], 300)],
+              full=True),
+        Stage("cost", "what our headers cost a translation unit",
+              lambda: [Program("cost", "includes", "lines", [python, script("include_cost.py"), context.root], 900)], full=True),
+        Stage("fuzz-real", "libFuzzer on every decoder",
+              lambda: [Program("fuzz-real", "targets", "lines",
+                               [os.path.join(context.root, "tests/fuzz/run_fuzz"), context.build("build-fuzz"), "30"], 7200,
+                               live=True)], full=True),
+        Stage("bench", "speed against the floor and the peers", lambda: meson_programs(context, "build-test", FULL_SUITES),
+              full=True),
+        Stage("lab-full", "everything that needs many boots",
+              lambda: script_programs(context, "lab", "lab-full", 7200, full_only=True), full=True),
+    ]
+    return out
+
+
+def invoking_user():
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
