@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// From a kernel's name to an opened entry of the store.
+#include "ktstr-run/kernel_tool.hpp"
+
+#include "ktstr/store/deb_kernels.hpp"
+#include "support/near_miss.hpp"
+#include "support/xdg.hpp"
+
+#include <algorithm>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+namespace ktstr::tool {
+
+namespace {
+
+/// Every name that the store answers to.
+std::vector<std::string> all_names(kernel_store const& store) {
+    std::vector<std::string> out;
+    auto const keys = store.keys();
+    if (!keys)
+        return out;
+    for (auto const& key : *keys) {
+        out.push_back(key);
+        if (auto const manifest = store.manifest_of(key))
+            for (auto const& alias : manifest->aliases)
+                if (!alias.starts_with("path:"))
+                    out.push_back(alias);
+    }
+    return out;
+}
+
+std::unexpected<problem> not_there(kernel_store const& store, std::string_view spec) {
+    auto const names = all_names(store);
+    std::vector<std::string_view> views(names.begin(), names.end());
+    std::string remedy;
+    if (spec.starts_with("debian:"))
+        remedy = "get it: ktstr-run kernel fetch " + std::string(spec);
+    else if (names.empty())
+        remedy = "the store is empty; get a kernel: ktstr-run kernel fetch debian:7.3";
+    else
+        remedy = hint(spec, views);
+    return problem_of(exit_code::bad_input, "no kernel '" + std::string(spec) + "' in the store", store.root(), remedy);
+}
+
+/// The key of the entry with the newest version among Debian's, else any.
+std::string newest(kernel_store const& store) {
+    std::string best;
+    std::string best_version;
+    auto const keys = store.keys();
+    if (!keys)
+        return best;
+    for (auto const& key : *keys) {
+        auto const manifest = store.manifest_of(key);
+        if (manifest && (best.empty() || compare_deb_versions(manifest->version, best_version) > 0)) {
+            best = key;
+            best_version = manifest->version;
+        }
+    }
+    return best;
+}
+
+bool names_a_path(std::string_view spec) {
+    return spec.find('/') != std::string_view::npos || ::access(std::string(spec).c_str(), F_OK) == 0;
+}
+
+/// Opens entry `key`; a damaged one is made again from the bzImage, vmlinux or tree it came from.
+outcome<stored_kernel> open_or_rebuild(kernel_store const& store, std::string const& key, progress& show) {
+    auto opened = store.resolve(key);
+    if (opened)
+        return *std::move(opened);
+    if (opened.error().code != errc::bad_checksum)
+        return std::unexpected(problem_from(opened.error(), exit_code::harness, "cannot open the kernel '" + key + "'",
+                                            store.dir_of(key)));
+    show.line("the store's copy of " + key + " is damaged (" + describe(opened.error()) + "); making it again");
+    auto const manifest = store.manifest_of(key);
+    auto const source = manifest ? manifest->source : std::string();
+    if (source.starts_with('/')) {
+        auto const made = add_kernel(store, source, true, show);
+        if (!made)
+            return std::unexpected(made.error());
+        if (auto again = store.resolve(*made))
+            return *std::move(again);
+    }
+    auto const series = source.starts_with("debian:") ? source.substr(7)
+                        : key.starts_with("debian-")  ? std::string(kernel_series(key.substr(7)))
+                                                      : std::string();
+    if (!series.empty()) {
+        auto const made = fetch_debian_kernel(store, series, show);
+        if (!made)
+            return std::unexpected(made.error());
+        if (auto again = store.resolve(*made))
+            return *std::move(again);
+    }
+    return problem_of(exit_code::bad_input, "the store's copy of this kernel is damaged and nobody knows where it came from",
+                      store.dir_of(key), "remove it (ktstr-run kernel rm " + key + ") and add it again");
+}
+
+} // namespace
+
+outcome<kernel_store> user_kernel_store() {
+    auto const cache = xdg_path(xdg_folder::cache);
+    if (!cache)
+        return std::unexpected(cache.error());
+    return kernel_store(*cache + "/kernels");
+}
+
+outcome<stored_kernel> resolve_kernel(std::string_view spec, progress& show) {
+    auto const store = user_kernel_store();
+    if (!store)
+        return std::unexpected(store.error());
+    if (spec.empty()) {
+        auto const key = newest(*store);
+        if (key.empty())
+            return problem_of(exit_code::bad_input, "there is no kernel in the store", store->root(),
+                              "get one: ktstr-run kernel fetch debian:7.3");
+        return open_or_rebuild(*store, key, show);
+    }
+    // A folder with a manifest is an entry that somebody carried here; its files have times of their own.
+    if (spec.starts_with('/') && ::access((std::string(spec) + "/manifest").c_str(), R_OK) == 0) {
+        auto opened = store->resolve(spec, verify::sizes);
+        if (opened)
+            return *std::move(opened);
+        return std::unexpected(problem_from(opened.error(), exit_code::bad_input, "this copy of a kernel is damaged",
+                                            std::string(spec), "make it again"));
+    }
+    if (auto const key = store->find(spec))
+        return open_or_rebuild(*store, *key, show);
+    if (!names_a_path(spec))
+        return not_there(*store, spec);
+    auto const key = add_kernel(*store, std::string(spec), false, show);
+    if (!key)
+        return std::unexpected(key.error());
+    return open_or_rebuild(*store, *key, show);
+}
+
+} // namespace ktstr::tool
