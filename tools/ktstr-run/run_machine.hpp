@@ -5,6 +5,7 @@
 #pragma once
 
 #include "ktstr-run/run_machine_choices.hpp"
+#include "ktstr/arch/x86_64/apic_id.hpp"
 #include "ktstr/base/units.hpp"
 #include "ktstr/boot/initramfs_image.hpp"
 #include "ktstr/scenario/evidence.hpp"
@@ -35,6 +36,7 @@ struct machine_request {
     std::uint64_t seed = 0;
     bool kaslr = false;
     vendor_choice vendor = vendor_choice::host;
+    apic_id_options apic_ids{}; ///< Where the APIC ids start and how far apart they are.
     reset_choice reset = reset_choice::keyboard;
     int input_fd = -1;       ///< Bytes for the guest's program or shell; -1: none.
     bool raw_input = false;  ///< The input is a terminal in raw mode: Ctrl-a x ends the machine, Ctrl-a a sends Ctrl-a.
@@ -43,13 +45,6 @@ struct machine_request {
     int console_fd = -1;     ///< A live copy of the guest's console; -1: none.
     std::string memory_file; ///< Write the guest's memory there at the end (`--keep`); empty: do not.
     interrupt const* stop = nullptr;
-};
-
-/// How often an exit was taken and how long the user-space side of it was busy.
-struct exit_figures {
-    std::string reason; ///< "pio_out", "mmio_read", "hlt", ...
-    std::uint64_t count = 0;
-    nanos busy{};
 };
 
 /// A point of the boot, on the host's clock, counted from the call of `run_machine`.
@@ -70,15 +65,11 @@ struct observer_figures {
 
 /// Everything known after the machine's end.
 struct machine_outcome {
-    run_evidence evidence;
-    std::vector<exit_figures> exits;
+    run_evidence evidence; ///< Exits by reason, console and kernel log are in it.
     std::vector<boot_point> boot;
     observer_figures observer;
     nanos wall{};                 ///< From the call to the machine's end.
     std::uint64_t runs = 0;       ///< KVM_RUN calls of all vCPUs.
-    std::string ended_by;         ///< Which end of the machine: "i8042 reset", "ACPI reset", "triple fault", "killed", ...
-    std::string console;          ///< All bytes of the guest's console.
-    std::string kernel_log;       ///< The guest kernel's log: as the agent sent it, else what the console showed.
 };
 
 /// Runs one machine to its end. A machine that ran is an outcome, however badly; a problem means that none ran or that

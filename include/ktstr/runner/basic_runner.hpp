@@ -35,7 +35,7 @@ struct machine_shape {
 };
 
 /// How a whole machine ended.
-struct machine_end {
+struct runner_end {
     bsp_exit_reason bsp = bsp_exit_reason::external_kill;
     stop_cause cause = stop_cause::none; ///< Who asked for the end first.
     guest_end end = guest_end::none;     ///< The way the guest took, when it ended itself.
@@ -140,7 +140,7 @@ public:
     }
 
     /// Runs the machine from start to end: until the guest ends it, or `limit` expires.
-    [[nodiscard]] result<machine_end> run(exits_type& exits, deadline limit) {
+    [[nodiscard]] result<runner_end> run(exits_type& exits, deadline limit) {
         KTSTR_CHECK(start(exits));
         for (;;) {
             auto const now = state_->clock.now();
@@ -153,7 +153,7 @@ public:
 
     /// Ends the machine and joins every thread: kicks at once and again every 10 ms. `errc::timeout` with the index of
     /// a vCPU that does not leave the guest within 5 s; it keeps being kicked by the destructor.
-    [[nodiscard]] result<machine_end> stop(stop_cause cause) noexcept {
+    [[nodiscard]] result<runner_end> stop(stop_cause cause) noexcept {
         auto& s = *state_;
         s.control.request_stop(cause);
         auto const give_up = s.clock.now() + seconds(5);
@@ -175,7 +175,7 @@ public:
         }
         for (auto& slot : vcpus())
             slot.join();
-        machine_end end{s.slots[0].end().reason, s.control.cause(), s.control.end(), s.control.ended_by(), 0};
+        runner_end end{s.slots[0].end().reason, s.control.cause(), s.control.end(), s.control.ended_by(), 0};
         for (auto const& slot : vcpus()) {
             if (slot.end().os_errno != 0)
                 end.os_errno = slot.end().os_errno;

@@ -20,6 +20,7 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
+#include <sys/resource.h>
 #include <sys/types.h>
 #include <unistd.h>
 #include <utility>
@@ -51,6 +52,7 @@ public:
             }
             if (auto const service = read_thread_service(this_thread_id()))
                 final_service_ = *service;
+            ::getrusage(RUSAGE_THREAD, &usage_);
             running_.store(false, std::memory_order_release);
             signal(wake);
         });
@@ -82,6 +84,8 @@ public:
     /// Valid once the thread has been joined.
     [[nodiscard]] loop_end const& end() const noexcept { return end_; }
     [[nodiscard]] Stats const& stats() const noexcept { return stats_; }
+    /// User and system time of the thread, once it has ended.
+    [[nodiscard]] rusage const& usage() const noexcept { return usage_; }
 
 private:
     static void signal(int wake) noexcept {
@@ -95,6 +99,7 @@ private:
     Stats stats_{};
     loop_end end_{};
     thread_service final_service_{};
+    rusage usage_{};
 };
 
 } // namespace ktstr

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// The machine that `ktstr-run` boots: the traits bag, and building it from a request.
+#pragma once
+
+#include "ktstr-run/guest_ports.hpp"
+#include "ktstr-run/run_machine.hpp"
+#include "ktstr/run/event_queue.hpp"
+#include "ktstr/runner/basic_runner.hpp"
+#include "ktstr/runner/traits.hpp"
+#include "ktstr/runner/x86_64/pc_devices.hpp"
+#include "support/problem.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace ktstr::tool {
+
+using machine_devices = pc_devices<mmap_memory, guest_ports, serial_output>;
+
+/// What a vCPU thread tells the supervisor about an exit that ends the machine or that nobody knows.
+struct vcpu_event {
+    exit_kind kind = exit_kind::unknown;
+    std::uint64_t detail = 0; ///< Suberror, hardware reason or raw exit reason.
+};
+
+/// The devices' policy, which also reports what is out of the ordinary.
+class machine_exits : public machine_devices::exits_type {
+public:
+    using base = machine_devices::exits_type;
+    machine_exits(base const& devices, event_queue<vcpu_event>& events) noexcept : base(devices), events_(events) {}
+
+    exit_verdict on_internal_error(internal_error_exit const& e) noexcept {
+        events_.push({exit_kind::internal_error, e.suberror});
+        return base::on_internal_error(e);
+    }
+    exit_verdict on_fail_entry(fail_entry_exit const& e) noexcept {
+        events_.push({exit_kind::fail_entry, e.hardware_reason});
+        return base::on_fail_entry(e);
+    }
+    exit_verdict on_unknown(unknown_exit const& e) noexcept {
+        events_.push({exit_kind::unknown, e.reason});
+        return base::on_unknown(e);
+    }
+
+private:
+    event_queue<vcpu_event>& events_;
+};
+
+struct machine_traits : default_runner_traits {
+    using exits = machine_exits;
+    using stats = exit_times;
+};
+using machine_runner = basic_runner<machine_traits>;
+
+/// A machine ready to start. The devices borrow the runner's memory, so they go first.
+struct linux_machine {
+    std::unique_ptr<machine_runner> runner;
+    std::shared_ptr<guest_output> output;
+    std::unique_ptr<event_queue<vcpu_event>> events;
+    std::unique_ptr<machine_devices> devices;
+    std::unique_ptr<machine_exits> exits;
+    std::vector<boot_point> boot; ///< Times from `from` on.
+};
+
+/// Builds the machine of `request`: memory, kernel, tables, vCPUs, devices. `from` is when counting began.
+[[nodiscard]] outcome<linux_machine> build_linux_machine(machine_request const& request, nanos from);
+
+/// CPU service of every vCPU thread so far.
+[[nodiscard]] std::vector<vcpu_time> vcpu_times(machine_runner& runner);
+
+} // namespace ktstr::tool

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// Watching a machine that runs: messages in, input out, deadlines, and how it came to its end.
+#pragma once
+
+#include "ktstr-run/guest_link.hpp"
+#include "ktstr-run/linux_machine.hpp"
+#include "ktstr-run/run_machine.hpp"
+#include "ktstr/run/deadline.hpp"
+#include "ktstr/scenario/evidence.hpp"
+#include "ktstr/scenario/recorder.hpp"
+#include "support/progress.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace ktstr::tool {
+
+/// Limits of a run that the user does not name.
+struct supervision_limits {
+    /// CPU service a guest may take until its agent speaks: this much, and this much more a vCPU. Time that the host
+    /// gave to others does not count, so a crowded host fails no boot.
+    nanos boot_service = seconds(120);
+    nanos boot_service_per_vcpu = seconds(20);
+    /// CPU service the guest may take without a word from its agent once it has spoken.
+    nanos silent_service = seconds(30);
+    nanos silent_service_per_vcpu = seconds(10);
+    /// Wall time without a word and almost without service: nobody is going to speak.
+    nanos idle_silence = seconds(60);
+    /// Wall time from the exit message to the guest's own end; then we end it.
+    nanos leave = seconds(10);
+    /// How long before the wall limit the guest is asked to stop.
+    nanos soft_lead = seconds(5);
+};
+
+/// The supervising thread's work on one machine, from start to end.
+class supervisor {
+public:
+    supervisor(machine_request const& request, linux_machine& machine, progress& show, nanos from,
+               supervision_limits const& limits = {});
+
+    /// Starts the vCPUs and returns when the machine has ended and every thread is joined.
+    [[nodiscard]] outcome<run_evidence> run();
+
+private:
+    void wait();
+    void take_messages();
+    void on_message(wire::guest_message const& message);
+    void take_input();
+    void take_events();
+    void follow_window();
+    void check_deadlines();
+    void look_for_silence(nanos now);
+    void end(end_kind kind, std::uint64_t value, stop_cause cause);
+    [[nodiscard]] nanos service() const;
+    [[nodiscard]] machine_end classify(runner_end const& seen) const;
+    void mark(std::string name);
+
+    machine_request const& request_;
+    linux_machine& machine_;
+    progress& show_;
+    nanos from_;
+    supervision_limits limits_;
+    guest_link link_;
+    evidence_recorder recorder_;
+    deadline wall_;
+    terminal_escape escape_;
+    std::vector<std::byte> inbox_;
+    bool asked_to_stop_ = false;
+    bool input_open_ = true;
+    bool scenario_seen_ = false;
+    nanos exit_at_{};          ///< When the exit message came; 0: not yet.
+    nanos heard_at_{};         ///< Wall time of the last word of the agent.
+    nanos heard_service_{};    ///< CPU service at that moment.
+    std::int64_t last_heard_ns_ = 0;
+    nanos next_sample_{};
+    nanos next_window_{};
+    std::uint16_t rows_ = 0, columns_ = 0;
+    machine_end end_{};
+    bool ended_ = false;
+    std::uint64_t fatal_detail_ = 0;
+};
+
+} // namespace ktstr::tool
