@@ -40,6 +40,7 @@ public:
         bool killed = false; ///< We killed it because it did not stop.
         int status = 0;      ///< From waitpid, once reaped.
         task_schedstat last_stat{}; ///< Read from outside before a kill.
+        open_wait open{};           ///< What it was missing when the stop came.
     };
 
     crew() = default;
@@ -51,8 +52,10 @@ public:
     template <class Setup>
     [[nodiscard]] result<> spawn(plan const& p, cgroup_manager& groups, Setup child_setup) {
         std::size_t total = 0;
-        for (auto const& g : p.cgroups)
+        for (auto const& g : p.cgroups) {
             total += g.workers;
+            work_.push_back(g.work);
+        }
         KTSTR_TRY(memory_, mapping::map(sizeof(shared) + total * sizeof(worker_slot), PROT_READ | PROT_WRITE,
                                         MAP_SHARED | MAP_ANONYMOUS));
         shared_ = new (memory_.data()) shared;
@@ -106,7 +109,14 @@ public:
     }
 
     /// Asks every worker to stop at its next look at the flag.
-    void request_stop() noexcept { shared_->stop.store(true, std::memory_order_relaxed); }
+    void request_stop() noexcept {
+        auto const now = detail::now_ns();
+        for (std::size_t i = 0; i < members_.size(); ++i)
+            if (slots_[i]->state.load(std::memory_order_acquire) == worker_state::running)
+                members_[i].open = look_at_wait(*slots_[i], shared_->board, now);
+        stop_ns_ = now;
+        shared_->stop.store(true, std::memory_order_relaxed);
+    }
 
     /// Whether every worker has ended.
     [[nodiscard]] bool all_reaped() const noexcept {
@@ -166,13 +176,20 @@ public:
         }
         out.work_units = s.units.load(std::memory_order_relaxed);
         out.iterations = s.iterations;
-        out.wall_ns = s.last_ns - s.start_ns;
+        out.wall_ns = s.last_ns.load(std::memory_order_relaxed) - s.start_ns;
         out.cpu_ns = done ? s.cpu_ns : m.last_stat.cpu_ns;
         out.run_delay_ns = done ? s.run_delay_ns : m.last_stat.run_delay_ns;
         out.time_slices = done ? s.slices : m.last_stat.slices;
         out.wait_ns = s.wait_ns;
         out.gap_ns = s.gap_ns, out.gap_at_ns = s.gap_at_ns, out.gap_cpu = s.gap_cpu;
         out.waited_units = s.waited_units, out.waited_at_ns = s.waited_at_ns, out.waited_cpu = s.waited_cpu;
+        // A worker of a type that never sleeps was waiting when the stop came, for ever perhaps.
+        if (always_runnable(work_[m.cgroup])) {
+            if (m.open.gap_ns > out.gap_ns)
+                out.gap_ns = m.open.gap_ns, out.gap_at_ns = stop_ns_, out.gap_cpu = m.open.cpu;
+            if (m.open.units > out.waited_units)
+                out.waited_units = m.open.units, out.waited_at_ns = stop_ns_, out.waited_cpu = m.open.cpu;
+        }
         out.fastest_unit_ps = s.fastest_unit_ps;
         out.migrations = s.migrations;
         std::size_t cpus = tracked_cpus;
@@ -214,6 +231,8 @@ private:
     shared* shared_ = nullptr;
     std::vector<worker_slot*> slots_;
     std::vector<member> members_;
+    std::vector<work_type> work_; ///< By cgroup.
+    std::uint64_t stop_ns_ = 0;
     unique_fd hold_;
 };
 

@@ -35,9 +35,10 @@ struct alignas(64) worker_slot {
     std::atomic<std::uint64_t> units{0};
     std::uint64_t iterations = 0;
     std::uint64_t start_ns = 0;
-    std::uint64_t last_ns = 0; ///< Time of the last checkpoint.
-    std::uint32_t last_cpu = 0;
-    std::uint64_t last_others = 0; ///< Units of others on `last_cpu` at the last checkpoint.
+    // The agent reads these three while the worker may still write them.
+    std::atomic<std::uint64_t> last_ns{0};     ///< Time of the last checkpoint.
+    std::atomic<std::uint32_t> last_cpu{0};
+    std::atomic<std::uint64_t> last_others{0}; ///< Units of others on `last_cpu` at the last checkpoint.
     std::uint64_t gap_ns = 0, gap_at_ns = 0;
     std::uint32_t gap_cpu = 0;
     std::uint64_t waited_units = 0, waited_at_ns = 0;
@@ -53,9 +54,32 @@ struct alignas(64) worker_slot {
 /// Starts the books: nothing done, time `now`, on `cpu`.
 inline void begin_books(worker_slot& w, cpu_board const& board, std::uint64_t now, std::uint32_t cpu) noexcept {
     cpu = cpu < tracked_cpus ? cpu : tracked_cpus - 1;
-    w.start_ns = w.last_ns = now;
-    w.last_cpu = cpu;
-    w.last_others = board.cpu[cpu].units.load(std::memory_order_relaxed);
+    w.start_ns = now;
+    w.last_ns.store(now, std::memory_order_relaxed);
+    w.last_cpu.store(cpu, std::memory_order_relaxed);
+    w.last_others.store(board.cpu[cpu].units.load(std::memory_order_relaxed), std::memory_order_relaxed);
+}
+
+/// What the worker has been missing since its last checkpoint: how a worker that never came back is measured.
+struct open_wait {
+    std::uint64_t gap_ns = 0;
+    std::uint64_t units = 0; ///< Done by others on its CPU meanwhile.
+    std::uint32_t cpu = 0;
+};
+
+/// The wait that is open at `now`; may be called from the agent while the worker runs.
+[[nodiscard]] inline open_wait look_at_wait(worker_slot const& w, cpu_board const& board, std::uint64_t now) noexcept {
+    open_wait out;
+    auto const last = w.last_ns.load(std::memory_order_relaxed);
+    out.cpu = w.last_cpu.load(std::memory_order_relaxed);
+    if (last == 0 || out.cpu >= tracked_cpus)
+        return out;
+    out.gap_ns = now > last ? now - last : 0;
+    auto const total = board.cpu[out.cpu].units.load(std::memory_order_relaxed);
+    auto const own = std::atomic_ref(const_cast<std::uint64_t&>(w.cpu_units[out.cpu])).load(std::memory_order_relaxed);
+    auto const before = w.last_others.load(std::memory_order_relaxed);
+    out.units = total > own + before ? total - own - before : 0;
+    return out;
 }
 
 /// Notes that at `now`, on `cpu`, another `units` units are done since the last checkpoint.
@@ -64,10 +88,8 @@ inline void begin_books(worker_slot& w, cpu_board const& board, std::uint64_t no
 inline void checkpoint(worker_slot& w, cpu_board& board, std::uint64_t now, std::uint32_t cpu, std::uint64_t units,
                        bool slept = false) noexcept {
     cpu = cpu < tracked_cpus ? cpu : tracked_cpus - 1;
-    auto const elapsed = now > w.last_ns ? now - w.last_ns : 0;
     // What others did since on the CPU we were on: they had it while we wanted it.
-    auto const there = board.cpu[w.last_cpu].units.load(std::memory_order_relaxed) - w.cpu_units[w.last_cpu];
-    auto const waited = there > w.last_others ? there - w.last_others : 0;
+    auto const [elapsed, waited, last_cpu] = look_at_wait(w, board, now);
     if (!slept && elapsed > w.gap_ns) {
         w.gap_ns = elapsed;
         w.gap_at_ns = now;
@@ -76,20 +98,20 @@ inline void checkpoint(worker_slot& w, cpu_board& board, std::uint64_t now, std:
     if (!slept && waited > w.waited_units) {
         w.waited_units = waited;
         w.waited_at_ns = now;
-        w.waited_cpu = w.last_cpu;
+        w.waited_cpu = last_cpu;
     }
     if (units != 0 && !slept) {
         auto const ps = elapsed * 1000 / units;
         if (ps != 0 && (w.fastest_unit_ps == 0 || ps < w.fastest_unit_ps))
             w.fastest_unit_ps = ps;
     }
-    if (cpu != w.last_cpu)
+    if (cpu != last_cpu)
         ++w.migrations;
-    w.cpu_units[cpu] += units;
+    std::atomic_ref(w.cpu_units[cpu]).fetch_add(units, std::memory_order_relaxed);
     auto const total = board.cpu[cpu].units.fetch_add(units, std::memory_order_relaxed) + units;
-    w.last_others = total - w.cpu_units[cpu];
-    w.last_cpu = cpu;
-    w.last_ns = now;
+    w.last_others.store(total - w.cpu_units[cpu], std::memory_order_relaxed);
+    w.last_cpu.store(cpu, std::memory_order_relaxed);
+    w.last_ns.store(now, std::memory_order_relaxed);
     w.units.store(w.units.load(std::memory_order_relaxed) + units, std::memory_order_relaxed);
 }
 

@@ -21,7 +21,7 @@ struct scenario_info {
 /// Every builtin scenario, in the order shown to users.
 inline constexpr std::array<scenario_info, 3> builtin_scenarios{{
     {"steady", "two cgroups of spinning workers share all CPUs; every worker must get its share"},
-    {"oversubscribed", "two cgroups with four workers a CPU: yielding and mixed work under pressure"},
+    {"oversubscribed", "four workers a CPU: one cgroup spins, the other spins and yields; nobody may be starved"},
     {"cpuset-split", "two cgroups spin on disjoint halves of the machine and must stay there"},
 }};
 
@@ -66,8 +66,8 @@ namespace detail {
     if (name == "steady") {
         out.cgroups = {{.name = "cg_0", .workers = workers(cpus)}, {.name = "cg_1", .workers = workers(cpus)}};
     } else if (name == "oversubscribed") {
-        out.cgroups = {{.name = "cg_0", .workers = workers(2 * cpus), .work = work_type::mixed},
-                       {.name = "cg_1", .workers = workers(2 * cpus), .work = work_type::yield}};
+        out.cgroups = {{.name = "cg_0", .workers = workers(2 * cpus)},
+                       {.name = "cg_1", .workers = workers(2 * cpus), .work = work_type::mixed}};
     } else if (name == "cpuset-split") {
         if (cpus < 2)
             return fail(errc::unsupported, "scenario.cpus", 2);

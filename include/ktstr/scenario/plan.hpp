@@ -33,10 +33,14 @@ enum class work_type : std::uint8_t {
 };
 [[nodiscard]] constexpr work_type last_of(work_type) noexcept { return work_type::bursty; }
 
-/// Whether a worker of this type always wants the CPU, so that its share can be judged against a fair one.
+/// Whether a worker of this type always wants the CPU, so that its share can be held against that of its like.
 [[nodiscard]] constexpr bool always_runnable(work_type w) noexcept {
     return w == work_type::spin || w == work_type::yield || w == work_type::mixed;
 }
+
+/// Whether a worker of this type never gives its CPU away, so that its share can be held against that of other cgroups.
+/// (A yield says "others first", and the kernel may take it at its word.)
+[[nodiscard]] constexpr bool demands_share(work_type w) noexcept { return w == work_type::spin; }
 
 /// One cgroup and its workers.
 struct cgroup_plan {

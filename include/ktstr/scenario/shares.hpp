@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// Turns work done into CPU time got, and holds it against what was fair.
+///
+/// Work units are the one measure that stolen time cannot forge: a worker that is charged for time it never had does no
+/// work in it. So each worker's part of the delivered CPU time is taken from its units, weighed by what a unit of its
+/// cgroup's work type costs, and compared with others that competed for the same CPUs.
+#pragma once
+
+#include "ktstr/scenario/delivery.hpp"
+#include "ktstr/scenario/evidence.hpp"
+#include "ktstr/scenario/fair_share.hpp"
+#include "ktstr/scenario/plan.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace ktstr {
+
+/// One worker's part.
+struct worker_share {
+    std::size_t report = 0;   ///< Index into the evidence's workers.
+    double got_ns = 0;        ///< Delivered CPU time it consumed.
+    double fair_ns = 0;       ///< What it should have had; 0 = cannot be said.
+    bool judged = false;      ///< Whether the comparison means something for its work type.
+    /// Part of the fair share in percent.
+    [[nodiscard]] double percent() const noexcept { return fair_ns > 0 ? 100.0 * got_ns / fair_ns : 0.0; }
+};
+
+/// All workers' parts, and what they make together.
+struct share_table {
+    std::vector<worker_share> workers;
+    double unit_ns = 0;       ///< Delivered CPU time per unit, over all workers; 0 when nobody worked.
+    double used_percent = 0;  ///< Workers' time at their fastest pace, % of the delivered time; 0 = unknown.
+};
+
+/// Reports that belong to the plan: the evidence comes from a guest that may claim anything.
+[[nodiscard]] inline bool belongs(plan const& p, wire::worker_report const& w) noexcept {
+    return w.cgroup < p.cgroups.size() && w.index < p.cgroups[w.cgroup].workers;
+}
+
+/// The table. With unknown delivery the guest's own CPU time stands in for the delivered one.
+[[nodiscard]] inline share_table make_shares(plan const& p, run_evidence const& e, delivery const& d) {
+    share_table out;
+    std::vector<double> cpu(p.cgroups.size(), 0), units(p.cgroups.size(), 0);
+    double all_cpu = 0, all_units = 0, fastest = 0;
+    for (auto const& w : e.workers) {
+        if (!belongs(p, w))
+            continue;
+        cpu[w.cgroup] += static_cast<double>(w.cpu_ns);
+        units[w.cgroup] += static_cast<double>(w.work_units);
+        all_cpu += static_cast<double>(w.cpu_ns);
+        all_units += static_cast<double>(w.work_units);
+        fastest += static_cast<double>(w.work_units) * static_cast<double>(w.fastest_unit_ps) / 1000.0;
+    }
+    auto const delivered = d.known ? static_cast<double>(d.cpu_ns) : all_cpu;
+    if (all_units > 0)
+        out.unit_ns = delivered / all_units;
+    if (d.known && d.cpu_ns > 0)
+        out.used_percent = 100.0 * fastest / delivered;
+
+    // What each worker got, first in guest CPU time at its cgroup's price, then scaled to the delivered total.
+    double sum = 0;
+    for (std::size_t i = 0; i < e.workers.size(); ++i) {
+        auto const& w = e.workers[i];
+        if (!belongs(p, w))
+            continue;
+        auto const price = units[w.cgroup] > 0 ? cpu[w.cgroup] / units[w.cgroup] : 0.0;
+        worker_share share{.report = i, .got_ns = static_cast<double>(w.work_units) * price};
+        sum += share.got_ns;
+        out.workers.push_back(share);
+    }
+    if (sum > 0)
+        for (auto& s : out.workers)
+            s.got_ns *= delivered / sum;
+
+    // What was fair. Spinners share what the spinners of their pool got; others are compared within their cgroup.
+    auto fair_plan = p;
+    for (auto& g : fair_plan.cgroups)
+        if (!demands_share(g.work))
+            g.workers = 0;
+    auto const fair = fair_cpus(fair_plan);
+    for (auto const& pool : share_pools(p)) {
+        double got = 0, weight = 0;
+        auto const in_pool = [&](worker_share const& s) {
+            return std::binary_search(pool.cgroups.begin(), pool.cgroups.end(), e.workers[s.report].cgroup);
+        };
+        for (auto const g : pool.cgroups)
+            if (demands_share(p.cgroups[g].work))
+                weight += fair[g] * p.cgroups[g].workers;
+        for (auto const& s : out.workers)
+            if (in_pool(s) && demands_share(p.cgroups[e.workers[s.report].cgroup].work))
+                got += s.got_ns;
+        for (auto& s : out.workers) {
+            auto const g = e.workers[s.report].cgroup;
+            if (!in_pool(s) || !always_runnable(p.cgroups[g].work))
+                continue;
+            if (demands_share(p.cgroups[g].work)) {
+                s.fair_ns = weight > 0 ? got * fair[g] / weight : 0;
+            } else {
+                double own = 0;
+                for (auto const& o : out.workers)
+                    if (e.workers[o.report].cgroup == g)
+                        own += o.got_ns;
+                s.fair_ns = own / p.cgroups[g].workers;
+            }
+            s.judged = s.fair_ns > 0;
+        }
+    }
+    return out;
+}
+
+/// How long a worker waited for a CPU that was there to be had, nanoseconds of delivered or offered CPU time.
+struct fair_gap {
+    std::int64_t by_work_ns = 0;    ///< Time others worked on its CPU between two of its own steps.
+    std::int64_t by_service_ns = 0; ///< The gap on the guest's clock, less what the host withheld and the guest's stalls.
+    [[nodiscard]] std::int64_t worst() const noexcept { return std::max(by_work_ns, by_service_ns); }
+};
+
+/// The gap of one worker.
+[[nodiscard]] inline fair_gap measure_gap(run_evidence const& e, delivery const& d, share_table const& shares,
+                                          wire::worker_report const& w) {
+    fair_gap out;
+    constexpr double most = 9e18;
+    out.by_work_ns = static_cast<std::int64_t>(std::min(most, static_cast<double>(w.waited_units) * shares.unit_ns));
+    auto const gap = static_cast<std::int64_t>(std::min<std::uint64_t>(w.gap_ns, INT64_MAX / 4));
+    if (!d.known) {
+        out.by_service_ns = static_cast<std::int64_t>(static_cast<double>(gap) / d.declared);
+        return out;
+    }
+    auto const end = static_cast<std::int64_t>(w.gap_at_ns & (INT64_MAX >> 2)) + clock_offset(e);
+    auto const offered = offered_between(e, w.gap_cpu, end - gap, end);
+    auto const from = w.gap_at_ns > w.gap_ns ? w.gap_at_ns - w.gap_ns : 0;
+    out.by_service_ns = std::max<std::int64_t>(0, std::min(gap, offered) -
+                                                      stalled_between(e, from, w.gap_at_ns, progress_period));
+    return out;
+}
+
+} // namespace ktstr
