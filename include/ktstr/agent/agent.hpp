@@ -107,7 +107,8 @@ inline void take_precedence() noexcept {
     }
 
     host.enter(agent_phase::topology);
-    host.send(check_topology(p.topology));
+    KTSTR_TRY(auto const topology, check_topology(p.topology, kernel_files{}));
+    host.send(topology);
 
     host.enter(agent_phase::scheduler);
     host.send(read_scheduler_state(wire::state_moment::before_run));

@@ -5,12 +5,16 @@
 
 #include "ktstr/base/error.hpp"
 #include "ktstr/base/fail.hpp"
+#include "ktstr/topo/numa.hpp"
+#include "ktstr/topo/topology.hpp"
 #include "ktstr/wire/codec.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ktstr {
@@ -105,13 +109,36 @@ enum class leave_by : std::uint8_t {
 };
 [[nodiscard]] constexpr leave_by last_of(leave_by) noexcept { return leave_by::halt; }
 
-/// The four numbers of a topology request, and whether the guest is to compare itself with it.
+/// The machine that was asked for, and whether the guest is to compare itself with it.
 struct topology_plan {
     bool check = false;
-    std::uint32_t nodes = 1, llcs = 1, cores = 1, threads = 1;
-    static void describe(auto& io, auto& m) { io(m.check), io(m.nodes), io(m.llcs), io(m.cores), io(m.threads); }
+    std::uint32_t nodes = 1, llcs = 1, cores = 1, threads = 1; ///< As in `topology`.
+    std::vector<std::uint64_t> node_memory{};                  ///< As in `numa_layout`: bytes by node; empty = even.
+    std::vector<std::uint8_t> distances{};                     ///< As in `numa_layout`.
+    static void describe(auto& io, auto& m) {
+        io(m.check), io(m.nodes), io(m.llcs), io(m.cores), io(m.threads), io(m.node_memory), io(m.distances);
+    }
     friend bool operator==(topology_plan const&, topology_plan const&) = default;
 };
+
+/// The request for a machine of shape `t` with nodes as `layout` says.
+[[nodiscard]] inline topology_plan make_topology_plan(topology const& t, numa_layout const& layout = {}, bool check = true) {
+    topology_plan out{.check = check, .nodes = t.nodes, .llcs = t.llcs, .cores = t.cores, .threads = t.threads};
+    for (auto const& size : layout.memory)
+        out.node_memory.push_back(size.raw);
+    out.distances = layout.distances;
+    return out;
+}
+/// The shape in a request.
+[[nodiscard]] constexpr topology shape_of(topology_plan const& t) noexcept { return {t.nodes, t.llcs, t.cores, t.threads}; }
+/// The nodes in a request.
+[[nodiscard]] inline numa_layout layout_of(topology_plan const& t) {
+    numa_layout out;
+    for (auto const size : t.node_memory)
+        out.memory.push_back(bytes{size});
+    out.distances = t.distances;
+    return out;
+}
 
 /// The whole plan.
 struct plan {
@@ -149,11 +176,13 @@ struct plan {
 /// Limits that keep a plan sane on both sides.
 inline constexpr std::uint32_t max_plan_cgroups = 64;
 inline constexpr std::uint32_t max_plan_workers = 4096;
-inline constexpr std::uint32_t max_plan_cpus = 1024;
+inline constexpr std::uint32_t max_plan_cpus = max_cpus;
 
-/// Whether the plan makes sense: `invalid_argument` or `out_of_range` with `where` naming the field and `value` its index
+/// Whether the plan makes sense: the errors of the topology's own `validate`, or `invalid_argument` or `out_of_range` with `where` naming the field and `value` its index
 /// or number.
-[[nodiscard]] inline result<> validate(plan const& p) noexcept {
+[[nodiscard]] inline result<> validate(plan const& p) {
+    KTSTR_CHECK(validate(shape_of(p.topology)));
+    KTSTR_CHECK(validate(shape_of(p.topology), layout_of(p.topology)));
     if (p.cgroups.size() > max_plan_cgroups)
         return fail(errc::out_of_range, "plan.cgroups", p.cgroups.size());
     std::uint64_t workers = 0;
@@ -168,7 +197,7 @@ inline constexpr std::uint32_t max_plan_cpus = 1024;
             if (p.cgroups[j].name == g.name)
                 return fail(errc::already_exists, "plan.cgroup.name", i);
         for (std::size_t k = 0; k < g.cpus.size(); ++k)
-            if (g.cpus[k] >= max_plan_cpus || (k != 0 && g.cpus[k] <= g.cpus[k - 1]))
+            if (g.cpus[k] >= cpus_of(p.topology) || (k != 0 && g.cpus[k] <= g.cpus[k - 1]))
                 return fail(errc::out_of_range, "plan.cgroup.cpus", i);
         if (g.weight < 1 || g.weight > 10000)
             return fail(errc::out_of_range, "plan.cgroup.weight", i);

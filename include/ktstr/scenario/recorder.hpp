@@ -119,8 +119,8 @@ private:
         } else if (auto const* const t = std::get_if<wire::topology_report>(&*message)) {
             e.topology = *t;
         } else if (auto const* const w = std::get_if<wire::worker_report>(&*message)) {
-            if (e.workers.size() < max_plan_workers && w->cpu_units.size() <= max_plan_cpus &&
-                w->cpus_used.size() <= max_plan_cpus / 64 && w->wake_histogram.size() <= wire::wake_buckets)
+            if (e.workers.size() < max_plan_workers && w->cpu_units.size() <= 256 &&
+                w->cpus_used.size() <= (max_plan_cpus + 63) / 64 + 1 && w->wake_histogram.size() <= wire::wake_buckets)
                 e.workers.push_back(*w);
         } else if (auto const* const g = std::get_if<wire::cgroup_report>(&*message)) {
             if (e.cgroups.size() < max_plan_cgroups)
