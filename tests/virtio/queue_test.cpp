@@ -74,8 +74,10 @@ TEST_CASE_FIXTURE(fixture, "split_queue: indices run over 65535 and around the r
         auto const got = pop();
         bool const sound = got && *got && chain.head() == head;
         REQUIRE(sound);
-        ring.push(head, 0);
-        REQUIRE(guest.get_used(q));
+        ring.push(head, static_cast<std::uint32_t>(i));
+        auto const used = guest.get_used(q);
+        bool const returned = used && used->head == head && used->length == static_cast<std::uint32_t>(i);
+        REQUIRE(returned);
     }
     CHECK(ring.taken() == 70000 % 65536);
     CHECK(ring.returned() == 70000 % 65536);
@@ -195,7 +197,7 @@ TEST_CASE_FIXTURE(fixture, "split_queue: an indirect table is one level, last, w
     expect_fault("virtq.indirect.table");
     offer(table, 32, indirect_flag); // entry 2 is behind its end
     expect_fault("virtq.next");
-    row(2, 6, indirect_flag, 0);
+    (void)store_guest(ram.memory, table + 32, virtq_desc{table.raw, 64u, indirect_flag, 0}); // into itself
     offer(table, 64, indirect_flag);
     expect_fault("virtq.indirect");
     row(2, 6, next_flag, 0);
@@ -248,6 +250,16 @@ TEST_CASE_FIXTURE(fixture, "split_queue: enable refuses sizes and places that ca
     refused(with([](auto& l) { l.desc = gpa{~std::uint64_t{15}}; }), "virtq.desc");
     REQUIRE(ring.enable(ram.memory, layout(), 16));
     CHECK(ring.enabled());
+}
+
+TEST_CASE_FIXTURE(fixture, "split_queue: rings are aligned where the guest sees them and where we do") {
+    // RAM whose host address is 2 bytes off what the guest address says
+    buffer_memory const off(ram.all().subspan(2), gpa{guest_ram::base});
+    CHECK(ring.enable(off, layout(), 16).error().where == "virtq.desc");
+    auto shifted = layout();
+    shifted.desc = gpa{shifted.desc.raw - 2 + 16};
+    CHECK(ring.enable(off, shifted, 16).error().where == "virtq.desc");
+    REQUIRE(ring.enable(ram.memory, layout(), 16));
 }
 
 TEST_CASE_FIXTURE(fixture, "split_queue: the driver's flag decides about interrupts") {

@@ -238,7 +238,7 @@ private:
         auto changed = ((lines ^ s_.msr) & 0xf0u) >> 4;
         // The ring indicator counts its falling edge only.
         if ((lines & uart::msr_ri) != 0)
-            changed &= ~(uart::msr_ri >> 4u);
+            changed &= 0x0fu & ~(unsigned{uart::msr_ri} >> 4);
         s_.msr = static_cast<std::uint8_t>(lines | (s_.msr & 0x0fu) | changed);
     }
 

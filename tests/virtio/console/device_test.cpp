@@ -356,6 +356,16 @@ TEST_CASE_FIXTURE(fixture, "virtio_console: a reset takes the output first, clos
     CHECK(host().output[1] == "EXITagain");
 }
 
+TEST_CASE_FIXTURE(fixture, "virtio_console: a new driver is not told what the old one was owed") {
+    REQUIRE(guest.bring_up(all));
+    send(~0u, event::device_ready, 1);
+    send(1, event::port_ready, 1);
+    guest.queues.clear();
+    REQUIRE(guest.bring_up(all));
+    post_control(8);
+    CHECK(notices().empty());
+}
+
 TEST_CASE_FIXTURE(fixture, "virtio_console: the guest hears of the terminal's size and of our end") {
     device_.resize({80, 24});
     REQUIRE(guest.bring_up(all));
