@@ -54,7 +54,7 @@ inline constexpr std::size_t max_devices_of_a_kind = 256;
                                           aml::named("_CRS", aml::resources({aml::io_ports(0x60, 1), aml::io_ports(0x64, 1),
                                                                              aml::edge_interrupt(1)}))})));
     table_bytes out(make_header("DSDT", 2));
-    out.append_bytes(aml::scope("\\_SB", devices));
+    out.append_bytes(aml::scope("_SB", devices));
     out.append_bytes(aml::named("_S5", aml::package({aml::integer(acpi_s5_sleep_type), aml::integer(0), aml::integer(0), aml::integer(0)})));
     return std::move(out).close();
 }
