@@ -47,7 +47,7 @@ TEST_CASE("basic_runner: a failing KVM_RUN keeps its errno") {
 
 TEST_CASE("basic_runner: an expired deadline is a timeout; a machine without vCPUs or RAM is refused") {
     exit_defaults<native_arch> exits;
-    auto r = scripted_runner::make(shape(2);
+    auto r = scripted_runner::make(shape(2));
     REQUIRE(r);
     auto const end = r->run(exits, within(nanos{0}));
     REQUIRE(end);
@@ -59,7 +59,7 @@ TEST_CASE("basic_runner: an expired deadline is a timeout; a machine without vCP
 
 TEST_CASE("basic_runner: request_stop from outside ends a machine that spins") {
     exit_defaults<native_arch> exits;
-    auto r = scripted_runner::make(shape(3);
+    auto r = scripted_runner::make(shape(3));
     REQUIRE(r);
     REQUIRE(r->start(exits));
     CHECK_FALSE(r->wait(nanos{0}));
