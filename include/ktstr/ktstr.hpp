@@ -18,10 +18,15 @@
 #include "ktstr/base/scope_exit.hpp"
 #include "ktstr/base/units.hpp"
 
+#include "ktstr/abi/acpi.hpp"
 #include "ktstr/abi/boot_params.hpp"
 #include "ktstr/abi/cpio.hpp"
 #include "ktstr/abi/elf.hpp"
 #include "ktstr/abi/kvm.hpp"
+#include "ktstr/abi/virtio.hpp"
+#include "ktstr/abi/virtio_console.hpp"
+#include "ktstr/abi/virtio_mmio.hpp"
+#include "ktstr/abi/virtio_ring.hpp"
 
 #include "ktstr/sys/fd.hpp"
 #include "ktstr/sys/io.hpp"
@@ -35,7 +40,10 @@
 #include "ktstr/mem/mmap_memory.hpp"
 #include "ktstr/mem/region.hpp"
 
+#include "ktstr/topo/cpu_list.hpp"
+#include "ktstr/topo/mismatch.hpp"
 #include "ktstr/topo/numa.hpp"
+#include "ktstr/topo/observed.hpp"
 #include "ktstr/topo/presets.hpp"
 #include "ktstr/topo/topology.hpp"
 
@@ -65,8 +73,17 @@
 #include "ktstr/hv/vcpu.hpp"
 
 #include "ktstr/scenario/builtin.hpp"
+#include "ktstr/scenario/checks.hpp"
+#include "ktstr/scenario/delivery.hpp"
+#include "ktstr/scenario/evidence.hpp"
+#include "ktstr/scenario/fair_share.hpp"
+#include "ktstr/scenario/judge.hpp"
+#include "ktstr/scenario/kernel_log.hpp"
 #include "ktstr/scenario/near_miss.hpp"
 #include "ktstr/scenario/plan.hpp"
+#include "ktstr/scenario/recorder.hpp"
+#include "ktstr/scenario/shares.hpp"
+#include "ktstr/scenario/verdict.hpp"
 
 #include "ktstr/agent/agent.hpp"
 #include "ktstr/agent/cgroup.hpp"
@@ -121,6 +138,18 @@
 #include "ktstr/dev/irq_line.hpp"
 #include "ktstr/dev/serial_16550.hpp"
 
+#include "ktstr/firmware/acpi/aml.hpp"
+#include "ktstr/firmware/acpi/build.hpp"
+#include "ktstr/firmware/acpi/config.hpp"
+#include "ktstr/firmware/acpi/dsdt.hpp"
+#include "ktstr/firmware/acpi/fadt.hpp"
+#include "ktstr/firmware/acpi/hmat.hpp"
+#include "ktstr/firmware/acpi/madt.hpp"
+#include "ktstr/firmware/acpi/rsdp.hpp"
+#include "ktstr/firmware/acpi/slit.hpp"
+#include "ktstr/firmware/acpi/srat.hpp"
+#include "ktstr/firmware/acpi/table.hpp"
+
 #include "ktstr/kvm/ioctl.hpp"
 #include "ktstr/kvm/native.hpp"
 #include "ktstr/kvm/system.hpp"
@@ -142,6 +171,16 @@
 
 #include "ktstr/snapshot/sink.hpp"
 
+#include "ktstr/virtio/console/byte_ring.hpp"
+#include "ktstr/virtio/console/device.hpp"
+#include "ktstr/virtio/console/port.hpp"
+#include "ktstr/virtio/console/port_host.hpp"
+#include "ktstr/virtio/core.hpp"
+#include "ktstr/virtio/device.hpp"
+#include "ktstr/virtio/mmio_transport.hpp"
+#include "ktstr/virtio/queue.hpp"
+#include "ktstr/virtio/status.hpp"
+
 #include "ktstr/runner/basic_runner.hpp"
 #include "ktstr/runner/checks.hpp"
 #include "ktstr/runner/presets.hpp"
@@ -151,6 +190,19 @@
 #include "ktstr/runner/x86_64/pc_devices.hpp"
 #include "ktstr/runner/x86_64/vcpu_setup.hpp"
 
+#include "ktstr/lab/frame.hpp"
+#include "ktstr/lab/messages.hpp"
+
+#include "ktstr/probe/host_resources.hpp"
+#include "ktstr/probe/kvm_facts.hpp"
+#include "ktstr/probe/kvm_probe.hpp"
+#include "ktstr/probe/machine_probe.hpp"
+#include "ktstr/probe/watchdog.hpp"
+#include "ktstr/probe/x86_64/stub.hpp"
+
+#include "ktstr/store/apt_sources.hpp"
+#include "ktstr/store/deb_control.hpp"
+#include "ktstr/store/deb_kernels.hpp"
 #include "ktstr/store/deb_version.hpp"
 #include "ktstr/store/kernel_import.hpp"
 #include "ktstr/store/kernel_needs.hpp"

@@ -63,7 +63,7 @@ def meson_programs(context, folder, only_suites=None, prefix=""):
         # Meson's limits are for an idle machine; this one may be shared.
         out.append(Program(prefix + suite, test["name"], kind, test["cmd"], 3 * (test["timeout"] or 60),
                            {**test["env"], **context.env()}, test["workdir"] or path, test["is_parallel"]))
-    order = ["headers", "gates", "unit", "fuzz", "kvm"]
+    order = ["gates", "headers", "unit", "fuzz", "kvm", "embed"]
     out.sort(key=lambda p: (order.index(p.suite.removeprefix(prefix)) if p.suite.removeprefix(prefix) in order else 99,
                             not p.parallel))
     return out

@@ -4,8 +4,7 @@
 # To build the programs and to fetch kernels.
 ktstr_packages_build=(g++ meson ninja-build pkg-config python3 libboost-dev libboost-program-options-dev libfmt-dev
   nlohmann-json3-dev libzstd-dev liblzma-dev liblz4-dev zlib1g-dev xz-utils ca-certificates)
-# To run the lab: the emulator itself is fetched beside the system's, these are its libraries and firmware.
-ktstr_packages_lab=(qemu-system-x86 seabios)
+# To run the lab: nothing. `ktstr-lab prepare` fetches its emulator and kernel beside the system's, as any user.
 # To run the tests of the CI tier.
 ktstr_packages_test=(git doctest-dev acpica-tools codespell cpio util-linux kmod)
 # To run what `run-tests --full` adds.
