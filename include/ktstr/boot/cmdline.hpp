@@ -84,6 +84,8 @@ public:
             start = i + 1;
             if (word == "--")
                 return false;
+            if (word.empty())
+                continue;
             if (word == key || (word.starts_with(key) && word.size() > key.size() && word[key.size()] == '='))
                 return true;
         }

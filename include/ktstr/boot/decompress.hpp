@@ -119,7 +119,7 @@ struct decompressor_set {
                                                         std::uint64_t limit) const {
         auto const method = detect_compression(in);
         result<std::vector<std::byte>> out = no_decompressor{}.unpack(in, hint, limit);
-        auto const attempt = [&](auto const& one) {
+        [[maybe_unused]] auto const attempt = [&](auto const& one) {
             if (!one.knows(method))
                 return false;
             out = one.unpack(in, hint, limit);
