@@ -180,6 +180,7 @@ TEST_CASE("make_cpuid: the machine's own features") {
     CHECK((cpuid(1).ecx >> 21 & 1) == 1);
     CHECK((cpuid(1).ecx >> 24 & 1) == 1);
     CHECK((cpuid(1).ecx >> 27 & 1) == 0);
+    CHECK((guest(intel_host(), {1, 1, 1, 1}, 0)(1).ecx & (1U << 5 | 1U << 6)) == 0);
     CHECK((cpuid(1).edx >> 28 & 1) == 0);
     CHECK((cpuid(0x80000001).ecx >> 1 & 1) == 0);
     CHECK(cpuid(0x8000000a) == cpuid_regs{});
