@@ -85,7 +85,7 @@ struct kvm_judgement {
 };
 
 /// Kernel mode slower than this is not executed by the processor. Hardware takes 0.2 to 2 ns for the two instructions,
-/// a software-emulated machine with nested virtualisation about 10 to 50 ns, KVM's own instruction emulator over 1 us.
+/// a software-emulated machine with nested virtualisation 3 to 50 ns, KVM's own instruction emulator over 1 us.
 inline constexpr std::uint64_t kernel_mode_limit_ps = 300'000;
 
 /// Decides from what was seen.

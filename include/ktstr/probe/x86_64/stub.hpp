@@ -26,12 +26,13 @@ inline constexpr std::uint16_t report_port = 0x80;
 inline constexpr std::uint64_t cr4_osfxsr = 1U << 9;
 inline constexpr std::uint64_t cr4_osxsave = 1U << 18;
 
-/// RCX times: decrement, jump. Then reports.
-inline constexpr std::array<std::uint8_t, 8> loop{
-    0x48, 0xff, 0xc9, // 1: dec rcx
-    0x75, 0xfb,       //    jnz 1b
+/// As often as the number at [RDI] says: decrement, jump. Then reports, and does it again.
+inline constexpr std::array<std::uint8_t, 12> loop{
+    0x48, 0x8b, 0x0f, // 1: mov rcx, [rdi]
+    0x48, 0xff, 0xc9, // 2: dec rcx
+    0x75, 0xfb,       //    jnz 2b
     0xe6, 0x80,       //    out 0x80, al
-    0xf4,             //    hlt
+    0xeb, 0xf4,       //    jmp 1b
 };
 
 /// Reports for ever.
