@@ -4,7 +4,7 @@
 ///
 /// Work units are the one measure that stolen time cannot forge: a worker that is charged for time it never had does no
 /// work in it. So each worker's part of the delivered CPU time is taken from its units, weighed by what a unit of its
-/// cgroup's work type costs, and compared with others that competed for the same CPUs.
+/// work type costs, and compared with others that competed for the same CPUs.
 #pragma once
 
 #include "ktstr/scenario/delivery.hpp"
@@ -13,6 +13,7 @@
 #include "ktstr/scenario/plan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -44,13 +45,15 @@ struct share_table {
 /// The table. With unknown delivery the guest's own CPU time stands in for the delivered one.
 [[nodiscard]] inline share_table make_shares(plan const& p, run_evidence const& e, delivery const& d) {
     share_table out;
-    std::vector<double> cpu(p.cgroups.size(), 0), units(p.cgroups.size(), 0);
+    constexpr auto kinds = static_cast<std::size_t>(last_of(work_type{})) + 1;
+    std::array<double, kinds> cpu{}, units{}; // by work type: what a unit costs depends on it
+    auto const kind = [&](wire::worker_report const& w) { return static_cast<std::size_t>(p.cgroups[w.cgroup].work); };
     double all_cpu = 0, all_units = 0, fastest = 0;
     for (auto const& w : e.workers) {
         if (!belongs(p, w))
             continue;
-        cpu[w.cgroup] += static_cast<double>(w.cpu_ns);
-        units[w.cgroup] += static_cast<double>(w.work_units);
+        cpu[kind(w)] += static_cast<double>(w.cpu_ns);
+        units[kind(w)] += static_cast<double>(w.work_units);
         all_cpu += static_cast<double>(w.cpu_ns);
         all_units += static_cast<double>(w.work_units);
         fastest += static_cast<double>(w.work_units) * static_cast<double>(w.fastest_unit_ps) / 1000.0;
@@ -61,13 +64,13 @@ struct share_table {
     if (d.known && d.cpu_ns > 0)
         out.used_percent = 100.0 * fastest / delivered;
 
-    // What each worker got, first in guest CPU time at its cgroup's price, then scaled to the delivered total.
+    // What each worker got, first in guest CPU time at its work type's price, then scaled to the delivered total.
     double sum = 0;
     for (std::size_t i = 0; i < e.workers.size(); ++i) {
         auto const& w = e.workers[i];
         if (!belongs(p, w))
             continue;
-        auto const price = units[w.cgroup] > 0 ? cpu[w.cgroup] / units[w.cgroup] : 0.0;
+        auto const price = units[kind(w)] > 0 ? cpu[kind(w)] / units[kind(w)] : 0.0;
         worker_share share{.report = i, .got_ns = static_cast<double>(w.work_units) * price};
         sum += share.got_ns;
         out.workers.push_back(share);
