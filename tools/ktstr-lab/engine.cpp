@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
+#include <iterator>
 #include <poll.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -74,6 +75,15 @@ std::uint32_t engine::submit(job_spec spec, done_function done) {
     auto& j = *(jobs_[channel] = std::make_unique<job>());
     j.spec = std::move(spec);
     j.done = std::move(done);
+    // The folder of each result is there when the command starts, so that it need not make it.
+    for (auto const& each : j.spec.out) {
+        put_message folder;
+        folder.kind = static_cast<std::uint8_t>(entry_kind::folder);
+        folder.mode = put_keep_mode;
+        folder.path = each.lab.substr(0, each.lab.rfind('/'));
+        if (!folder.path.empty() && link_.send(frame_type::put, channel, folder))
+            ++j.puts_left;
+    }
     for (auto const& each : j.spec.in) {
         auto const list = lay_out(each, space_);
         if (!list) {
@@ -212,7 +222,9 @@ void engine::on_done(std::uint32_t channel, done_message const& m) {
         }
     } else if (j.now == job::phase::fetching && j.writer) {
         if (m.error != 0)
-            j.answer.text += "warning: cannot fetch '" + m.where + "' out of the lab: " + std::strerror(static_cast<int>(m.error)) + '\n';
+            j.answer.text += "warning: '" + j.spec.out[j.out_index].host + "' was not written, for the lab could not send '"
+                             + j.spec.out[j.out_index].lab + "': " + std::strerror(static_cast<int>(m.error))
+                             + (m.where == j.spec.out[j.out_index].lab ? "" : " (" + m.where + ')') + '\n';
         j.writer.reset();
         ++j.out_index;
         fetch_next(channel, j);
@@ -416,7 +428,7 @@ outcome<> engine::turn(std::int64_t deadline) {
     if (set[1].revents != 0) {
         char text[8192];
         for (ssize_t n; (n = ::read(box_.serial(), text, sizeof text)) > 0;)
-            console_.append(text, static_cast<std::size_t>(n));
+            std::copy_if(text, text + n, std::back_inserter(console_), [](char c) { return c != '\0' && c != '\r'; });
         if (console_.size() > 2 * console_kept)
             console_.erase(0, console_.size() - console_kept);
     }

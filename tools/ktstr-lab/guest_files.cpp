@@ -205,6 +205,11 @@ done_message put_entry(int disk, put_message const& what) {
     if (auto const number = make_parents(what.path); number != 0)
         return failed(what.path, number);
     auto const kind = static_cast<entry_kind>(what.kind);
+    if (kind == entry_kind::folder && what.mode == put_keep_mode) {
+        if (::mkdir(what.path.c_str(), 0755) != 0 && errno != EEXIST)
+            return failed(what.path);
+        return {};
+    }
     if (kind == entry_kind::folder) {
         if (::mkdir(what.path.c_str(), what.mode) != 0 && errno != EEXIST)
             return failed(what.path);

@@ -50,6 +50,9 @@ void mount_one(char const* what, char const* where, char const* type, char const
 }
 
 void mount_all() {
+    // The root is a tmpfs too (initramfs); by default it holds half of the memory and no huge pages.
+    if (::mount(nullptr, "/", nullptr, MS_REMOUNT, "size=95%,huge=within_size") != 0)
+        say(std::string("remount /: ") + std::strerror(errno));
     mount_one("sysfs", "/sys", "sysfs");
     mount_one("devtmpfs", "/dev", "devtmpfs");
     mount_one("devpts", "/dev/pts", "devpts", "ptmxmode=0666");

@@ -27,6 +27,9 @@ namespace ktstr::lab {
 /// What a put or an entry makes.
 enum class entry_kind : std::uint8_t { file = 0, folder = 1, link = 2 };
 
+/// As the mode of a folder: make it when it is missing, leave it alone otherwise.
+inline constexpr std::uint32_t put_keep_mode = 0xffffffff;
+
 struct hello_message {
     std::uint64_t wall_ns = 0; ///< CLOCK_REALTIME of the host
     std::array<std::uint8_t, 32> seed{}; ///< a restored machine has the snapshot's random state; this makes it its own
