@@ -29,7 +29,7 @@ using console = virtio_console<buffer_memory, strict_host, counting_irq>;
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
-    static test::guest_ram ram;
+    static test::guest_ram ram(256 << 10);
     ram.reset();
     console device(ram.memory);
     virtio_mmio<console> mmio(device);

@@ -18,7 +18,7 @@ using console = virtio_console<buffer_memory, null_port_host, counting_irq>;
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
     if (size == 0)
         return 0;
-    static test::guest_ram ram;
+    static test::guest_ram ram(256 << 10);
     ram.reset();
     console device(ram.memory);
     virtio_mmio<console> mmio(device);

@@ -9,6 +9,7 @@
 #include "ktstr/mem/guest_memory.hpp"
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -27,11 +28,11 @@ namespace ktstr::test {
 class guest_ram {
 public:
     static constexpr std::uint64_t base = 0x100000;
-    static constexpr std::size_t capacity = 4 << 20;
-    guest_ram()
+    guest_ram() : guest_ram(4 << 20) {}
+    explicit guest_ram(std::size_t capacity)
         : store_(static_cast<std::byte*>(::operator new(capacity, std::align_val_t{4096}))), span_(store_.get(), capacity),
           memory(span_, gpa{base}) {
-        std::memset(span_.data(), 0, capacity);
+        reset();
     }
 
     /// `size` fresh bytes at a multiple of `alignment`.
@@ -183,7 +184,7 @@ public:
     }
     void set_avail_idx(driver_queue& q, std::uint16_t idx) {
         q.avail_idx = idx;
-        (void)store_guest(ram_.memory, q.avail + 2, le16{idx});
+        std::atomic_ref(word(q.avail + 2)).store(idx, std::memory_order_release);
     }
     void set_avail_flags(driver_queue& q, std::uint16_t flags) {
         (void)store_guest(ram_.memory, q.avail, le16{flags});
@@ -210,7 +211,7 @@ public:
     };
     /// The next chain that the device returned.
     std::optional<used> get_used(driver_queue& q) {
-        if (load_guest<le16>(ram_.memory, q.used + 2)->get() == q.seen)
+        if (std::atomic_ref(word(q.used + 2)).load(std::memory_order_acquire) == q.seen)
             return std::nullopt;
         auto const e = *load_guest<virtq_used_elem>(ram_.memory, q.used + 4 + 8ull * (q.seen % q.size));
         ++q.seen;
@@ -220,6 +221,8 @@ public:
     std::vector<driver_queue> queues;
 
 private:
+    /// An index that the other side changes meanwhile.
+    std::uint16_t& word(gpa at) { return *reinterpret_cast<std::uint16_t*>(ram_.memory.slice(at, 2)->data()); }
     static std::span<std::byte const> bytes_of_le(le32 const& v) { return std::as_bytes(std::span(&v, 1)); }
     Mmio& mmio_;
     guest_ram& ram_;

@@ -123,6 +123,8 @@ TEST_CASE("virtio_console: queues are numbered as the specification says") {
     CHECK(console::tx_queue(1) == 5);
     CHECK(console::rx_queue(2) == 6);
     CHECK(console::tx_queue(2) == 7);
+    for (std::uint16_t queue = 0; queue < console::queue_count; ++queue)
+        CHECK(console::driver_spins_on(queue) == (queue == 1 || queue == 3));
 }
 
 TEST_CASE_FIXTURE(fixture, "virtio_console: identity and configuration") {

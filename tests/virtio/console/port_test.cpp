@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ktstr/virtio/console/port.hpp"
 
+#include "ktstr/abi/virtio_console.hpp"
+
 #include <doctest/doctest.h>
 #include <string>
 #include <vector>

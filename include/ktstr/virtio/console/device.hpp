@@ -50,6 +50,13 @@ public:
         return static_cast<std::uint16_t>(rx_queue(port) + 1);
     }
 
+    /// Whether Linux spins, with a lock held, until a notification of `queue` was served: control messages and terminal
+    /// output. Such a queue is better served by the vCPU thread that wrote the register than by an I/O thread that must
+    /// first get a CPU, so give it no ioeventfd.
+    [[nodiscard]] static constexpr bool driver_spins_on(std::uint16_t queue) noexcept {
+        return queue == control_tx || queue == tx_queue(console_terminal_port);
+    }
+
     explicit virtio_console(Memory const& memory, Host host = {}, Irq irq = {},
                             std::array<console_port_options, PortCount> const& ports = default_console_ports)
         : core_(memory, std::move(irq), queue_sizes()), host_(std::move(host)) {
