@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Field by field, at the offsets of the specification, so that the structures themselves are under test.
+#include "ktstr/abi/acpi.hpp"
+#include "ktstr/firmware/acpi/config.hpp"
 #include "ktstr/firmware/acpi/fadt.hpp"
 #include "ktstr/firmware/acpi/hmat.hpp"
 #include "ktstr/firmware/acpi/madt.hpp"
+#include "ktstr/firmware/acpi/rsdp.hpp"
 #include "ktstr/firmware/acpi/slit.hpp"
 #include "ktstr/firmware/acpi/srat.hpp"
+#include "ktstr/firmware/acpi/table.hpp"
 
 #include "firmware/machine.hpp"
 
+#include <array>
 #include <doctest/doctest.h>
 
 using namespace ktstr;
@@ -114,4 +119,36 @@ TEST_CASE("hmat: memory of its own, and how far it is from each CPU node") {
     CHECK(number(raw, bandwidth + 9, 1) == 3);
     CHECK(number(raw, bandwidth + 48, 8) == (40000ULL | 6666ULL << 16 | 20000ULL << 32 | 8000ULL << 48));
     CHECK(raw.size() == bandwidth + 56);
+}
+
+TEST_CASE("table_bytes: length and checksum hold, whatever was appended") {
+    acpi::table_bytes begun(acpi::make_header("TEST", 9));
+    begun.append(le32(0x01020304));
+    begun.append(std::uint8_t{0xff});
+    auto const raw = std::move(begun).close();
+    CHECK(raw.size() == 41);
+    CHECK(number(raw, 4, 4) == 41);
+    CHECK(number(raw, 8, 1) == 9);
+    CHECK(text(raw, 0, 4) == "TEST");
+    CHECK(text(raw, 10, 6) == "KTSTR ");
+    CHECK(text(raw, 16, 8) == "KTSRTEST");
+    CHECK(text(raw, 28, 4) == "KTSR");
+    CHECK(sum(raw) == 0);
+    CHECK(acpi::checksum_of({}) == 0);
+}
+
+TEST_CASE("rsdp and xsdt: 64-bit addresses only") {
+    auto const root = acpi::make_rsdp(gpa{0x123456789a});
+    auto const raw = bytes_of(root);
+    CHECK(number(raw, 15, 1) == 2);
+    CHECK(number(raw, 16, 4) == 0);
+    CHECK(number(raw, 20, 4) == 36);
+    CHECK(number(raw, 24, 8) == 0x123456789a);
+    CHECK(sum(raw.first(20)) == 0);
+    CHECK(sum(raw) == 0);
+    std::array const addresses{gpa{0xe0040}, gpa{0x1000e0080}};
+    auto const list = acpi::make_xsdt(addresses);
+    CHECK(list.size() == 52);
+    CHECK(number(list, 36, 8) == 0xe0040);
+    CHECK(number(list, 44, 8) == 0x1000e0080);
 }
