@@ -5,6 +5,10 @@
 /// boost::lockfree::queue with a fixed capacity is multi-producer: every vCPU of a machine shares one queue, and the
 /// supervisor looks at one place however many vCPUs there are. (One spsc_queue a vCPU would be a little cheaper to
 /// push, and dearer to watch; events are rare, so watching counts.)
+///
+/// Hazard: the queue's free list (Boost 1.74 detail/freelist.hpp, fixed_size_freelist::allocate) reads the successor of
+/// a free node that another producer may just have taken, and throws the value away when its tagged compare-and-swap
+/// then fails. It is an aligned 16-bit load, so it cannot tear; to the thread sanitizer it is a race.
 #pragma once
 
 #include <atomic>
