@@ -22,6 +22,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <dirent.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <signal.h>
 #include <span>
@@ -76,23 +77,31 @@ public:
         return {};
     }
 
-    /// Gives the entry its name; an older entry of that name is replaced, unless somebody uses it (`errc::busy`).
+    /// Gives the entry its name; an older entry of that name is replaced in one step.
     [[nodiscard]] result<> commit() {
         KTSTR_CHECK(publish(dir_ + "/manifest", write_manifest(manifest_)));
         KTSTR_TRY(auto const lock, unique_fd::open(lock_path_.c_str(), O_RDWR | O_CREAT, 0644));
         if (::flock(lock.get(), LOCK_EX) != 0)
             return os_fail("store.lock");
-        auto old = dir_ + ".old";
-        auto const replaces = ::rename(target_.c_str(), old.c_str()) == 0;
-        if (::rename(dir_.c_str(), target_.c_str()) != 0) {
+        // After an exchange our folder holds the old entry, and the destructor removes it.
+        if (::renameat2(AT_FDCWD, dir_.c_str(), AT_FDCWD, target_.c_str(), RENAME_EXCHANGE) == 0)
+            return {};
+        if (errno != ENOENT) { // a file system that cannot exchange
+            auto const aside = dir_ + ".old";
+            if (::rename(target_.c_str(), aside.c_str()) != 0 && errno != ENOENT)
+                return os_fail("store.rename");
+            scope_exit const clean([&]() noexcept { static_cast<void>(remove_tree(aside)); });
+            if (::rename(dir_.c_str(), target_.c_str()) == 0) {
+                dir_.clear();
+                return {};
+            }
             auto const number = errno;
-            if (replaces)
-                static_cast<void>(::rename(old.c_str(), target_.c_str()));
+            static_cast<void>(::rename(aside.c_str(), target_.c_str()));
             return os_fail("store.rename", 0, number);
         }
+        if (::rename(dir_.c_str(), target_.c_str()) != 0)
+            return os_fail("store.rename");
         dir_.clear();
-        if (replaces)
-            return remove_tree(old);
         return {};
     }
 

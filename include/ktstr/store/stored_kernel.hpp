@@ -78,23 +78,24 @@ namespace detail {
 }
 } // namespace detail
 
-/// Opens the entry in folder `dir`. `errc::not_found` when there is no manifest; `errc::bad_checksum` when the manifest
-/// or a file is damaged or missing (the value is the file's index in the manifest).
-[[nodiscard]] inline result<stored_kernel> open_stored_kernel(std::string dir, verify how = verify::quick) {
+namespace detail {
+/// One attempt at opening an entry; `text` gets its manifest as far as that could be read.
+[[nodiscard]] inline result<stored_kernel> try_open_stored_kernel(std::string const& dir, verify how, std::string& text) {
     stored_kernel out;
     auto const manifest_path = dir + "/manifest";
     KTSTR_TRY(out.pin, unique_fd::open(manifest_path.c_str(), O_RDONLY));
     // Best effort: on a file system without locks the entry is simply not protected from `kernel rm`.
     static_cast<void>(::flock(out.pin.get(), LOCK_SH | LOCK_NB));
     KTSTR_TRY(auto const raw, read_to_end(out.pin.get(), 4U << 20));
-    auto manifest = read_manifest({reinterpret_cast<char const*>(raw.data()), raw.size()});
+    text.assign(reinterpret_cast<char const*>(raw.data()), raw.size());
+    auto manifest = read_manifest(text);
     if (!manifest)
         return fail(manifest.error().code == errc::unsupported ? errc::unsupported : errc::bad_checksum,
                     manifest.error().where);
     for (std::size_t i = 0; i < manifest->files.size(); ++i) {
         auto const& file = manifest->files[i];
         auto path = dir + '/' + file.name;
-        KTSTR_CHECK(detail::check_file(path, file, how, i));
+        KTSTR_CHECK(check_file(path, file, how, i));
         if (file.role == "vmlinux")
             out.vmlinux = std::move(path);
         else if (file.role == "relocs")
@@ -108,11 +109,27 @@ namespace detail {
         return fail(errc::bad_checksum, "store.no_vmlinux");
     out.key = manifest->key;
     out.release = manifest->release;
-    out.dir = std::move(dir);
+    out.dir = dir;
     out.manifest = *std::move(manifest);
     constexpr std::array<std::string_view, 2> wanted{"virtio_mmio", "virtio_console"};
     KTSTR_TRY(out.modules, out.load_order(wanted));
     return out;
+}
+} // namespace detail
+
+/// Opens the entry in folder `dir`. `errc::not_found` when there is no manifest; `errc::bad_checksum` when the manifest
+/// or a file is damaged or missing (the value is the file's index in the manifest).
+[[nodiscard]] inline result<stored_kernel> open_stored_kernel(std::string const& dir, verify how = verify::quick) {
+    for (int attempt = 0;; ++attempt) {
+        std::string text;
+        auto opened = detail::try_open_stored_kernel(dir, how, text);
+        if (opened || attempt == 100 || opened.error().code != errc::bad_checksum)
+            return opened;
+        // An entry that was replaced while we looked at it mixes old and new: then there is another manifest now.
+        auto const now = read_file((dir + "/manifest").c_str(), 4U << 20);
+        if (now && *now == text)
+            return opened;
+    }
 }
 
 } // namespace ktstr
