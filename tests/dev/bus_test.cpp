@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ktstr/dev/bus.hpp"
 
+#include <array>
+#include <atomic>
 #include <doctest/doctest.h>
 #include <limits>
 
@@ -24,6 +26,39 @@ struct recorder {
     }
 };
 } // namespace
+
+// [own_device]
+/// One port: writing 0x31 ends the machine, reading counts reads. Its state is atomic, so it needs no lock.
+struct exit_port {
+    std::atomic<std::uint8_t> reads{0};
+
+    void read(std::uint64_t, std::span<std::byte> data) noexcept {
+        std::fill(data.begin(), data.end(), std::byte{0});
+        if (!data.empty())
+            data[0] = std::byte{reads.fetch_add(1, std::memory_order_relaxed)};
+    }
+    device_effect write(std::uint64_t, std::span<std::byte const> data) noexcept {
+        bool const ends = !data.empty() && data[0] == std::byte{0x31};
+        return ends ? device_effect::power_off : device_effect::none;
+    }
+};
+static_assert(explain_bus_device<exit_port>());
+// [/own_device]
+
+TEST_CASE("device_bus: a device of one's own joins by being named") {
+    // [own_bus]
+    exit_port exit;
+    null_bus_device quiet;
+    auto const bus = make_bus(bus_slot{0xf4, 1, &exit}, bus_slot{0x80, 1, &quiet});
+    // [/own_bus]
+    REQUIRE(bus);
+    std::array data{std::byte{0x31}};
+    CHECK(bus->write(0xf4, data) == device_effect::power_off);
+    CHECK(bus->write(0x80, data) == device_effect::none);
+    CHECK(bus->read(0xf4, data));
+    CHECK(bus->read(0xf4, data));
+    CHECK(data[0] == std::byte{1});
+}
 
 TEST_CASE("device_bus: an access reaches the device whose window covers all of it") {
     recorder low;

@@ -4,6 +4,7 @@
 #include "ktstr/sys/fd.hpp"
 #include "suites/byte_sink_suite.hpp"
 
+#include <algorithm>
 #include <doctest/doctest.h>
 #include <string_view>
 
@@ -34,9 +35,26 @@ struct tail_probe {
                sink_.lost() == text.size() - keep;
     }
 };
+// [own_sink]
+/// Counts lines, and nothing else.
+struct line_counter {
+    std::uint64_t lines = 0;
+    void put(std::span<std::byte const> data) noexcept {
+        lines += static_cast<std::uint64_t>(std::count(data.begin(), data.end(), std::byte{'\n'}));
+    }
+};
+static_assert(explain_byte_sink<line_counter>());
+// [/own_sink]
+struct counter_probe {
+    line_counter sink_;
+    line_counter& sink() { return sink_; }
+    bool holds(std::string_view text) {
+        return sink_.lines == static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\n'));
+    }
+};
 } // namespace
 
-TEST_CASE_TEMPLATE_INVOKE(byte_sink_suite, null_probe, file_probe, tail_probe);
+TEST_CASE_TEMPLATE_INVOKE(byte_sink_suite, null_probe, file_probe, tail_probe, counter_probe);
 
 TEST_CASE("tail_byte_sink: keeps the last bytes for every split of every length") {
     std::string const text = "abcdefghijklmnopqrst";

@@ -3,7 +3,9 @@
 
 #include "suites/irq_line_suite.hpp"
 
+#include <atomic>
 #include <doctest/doctest.h>
+#include <utility>
 
 using namespace ktstr;
 
@@ -29,9 +31,23 @@ struct eventfd_probe {
     }
     std::uint64_t expected(std::uint64_t n) { return n; }
 };
+// [own_line]
+/// Remembers that there was an edge, for a loop that polls. Any thread may pulse.
+struct latch_irq {
+    std::atomic<bool> latched{false};
+    void pulse() noexcept { latched.store(true, std::memory_order_release); }
+};
+static_assert(explain_irq_line<latch_irq>());
+// [/own_line]
+struct latch_probe {
+    latch_irq irq;
+    latch_irq& line() { return irq; }
+    std::uint64_t arrived() { return irq.latched.exchange(false) ? 1 : 0; }
+    std::uint64_t expected(std::uint64_t n) { return n > 0 ? 1 : 0; }
+};
 } // namespace
 
-TEST_CASE_TEMPLATE_INVOKE(irq_line_suite, null_probe, counting_probe, eventfd_probe);
+TEST_CASE_TEMPLATE_INVOKE(irq_line_suite, null_probe, counting_probe, eventfd_probe, latch_probe);
 
 TEST_CASE("eventfd_irq: a default-made line and a full counter are harmless") {
     eventfd_irq nothing;

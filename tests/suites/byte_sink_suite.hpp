@@ -24,7 +24,7 @@ TEST_CASE_TEMPLATE_DEFINE("ByteSink: takes everything, in order, in pieces of an
     put("");
     CHECK(probe.holds(all));
     put("a");
-    put("bc");
+    put("b\nc");
     CHECK(probe.holds(all));
     put(std::string(1000, 'x'));
     put("end");
