@@ -34,6 +34,7 @@ std::vector<cpuid_entry> host(std::string_view vendor, std::uint32_t signature, 
         {0x80000000, 0, 0, extended_top, a, c, b},
         {0x80000001, 0, 0, signature, 0, 0xffffffff, 0xffffffff},
         {0x80000002, 0, 0, cpuid_chars("host"), 0, 0, 0},
+        {0x80000005, 0, 0, 0xff48ff40, 0xff48ff40, 0x20080140, 0x20080140},
         {0x80000008, 0, 0, 0x3030, 0x1001000, 0x700f, 0x10007},
         {0x8000000a, 0, 0, 1, 8, 0, 0xff},
         {0x8000001d, 0, 1, 0x4121, 0x01c0003f, 0x3f, 0},
@@ -121,6 +122,8 @@ TEST_CASE("make_cpuid: golden Intel leaves of 2n4l2c2t, CPU 13") {
     CHECK(cpuid(0x80000000).eax == 0x80000008);
     CHECK(cpuid(0x80000001) == cpuid_regs{0, 0, 0x121, 0x2c100800});
     CHECK(cpuid(0x80000002).eax == cpuid_chars("host"));
+    CHECK(cpuid(0x80000005) == cpuid_regs{});
+    CHECK(cpuid(0x80000006) == cpuid_regs{0, 0, 0x04006140, 0});
     CHECK(cpuid(0x80000008) == cpuid_regs{0x3030, 0x1001000, 0, 0});
     CHECK(cpuid(0x8000001d) == cpuid_regs{});
     CHECK(cpuid(0x8000001e) == cpuid_regs{});

@@ -2,6 +2,9 @@
 #include "ktstr/topo/presets.hpp"
 
 #include <doctest/doctest.h>
+#include <fstream>
+#include <sstream>
+#include <string>
 
 using namespace ktstr;
 
@@ -46,5 +49,26 @@ TEST_CASE("presets: the reference shapes are there with their CPU counts") {
         REQUIRE(find_preset(name) != nullptr);
         CHECK(find_preset(name)->shape == shape);
         CHECK(cpus(shape) == count);
+    }
+}
+
+TEST_CASE("presets: docs/topology.md has each of them as it is, and no other") {
+    std::ifstream file(KTSTR_SOURCE_ROOT "/docs/topology.md");
+    std::stringstream whole;
+    whole << file.rdbuf();
+    auto const doc = whole.str().substr(std::min(whole.str().find("## Presets"), whole.str().size()));
+    std::size_t rows = 0;
+    for (std::size_t at = doc.find("\n| "); at != std::string::npos; at = doc.find("\n| ", at + 1))
+        ++rows;
+    CHECK(rows == presets().size() + 2); // headline and rule
+    for (auto const& each : presets()) {
+        CAPTURE(each.name);
+        std::string row = "| " + std::string(each.name) + " | " + std::string(to_text(each.shape).view()) + " | " +
+                          std::to_string(cpus(each.shape)) + " | " + std::string(each.about);
+        if (!each.node_memory.empty())
+            row += "; memory " + std::string(each.node_memory);
+        if (!each.distances.empty())
+            row += "; distances " + std::string(each.distances);
+        CHECK(doc.find(row + " |\n") != std::string::npos);
     }
 }

@@ -82,6 +82,8 @@ constexpr void put_topology(cpuid_table& table, cpu_identity const& id, bool int
     if (intel) {
         table.set_indexed(4, cache_leaves(id, true));
         table.set_indexed(0x1f, leaf_1f(id));
+        table.zero(0x80000005);
+        table.set(0x80000006, {0, 0, amd_l2(guest_caches[2]), 0}); // Intel fills ECX alone, in the same layout
         return;
     }
     sizes.ecx = capped(id.per_package() - 1, 8) | capped(id.fields.package_shift, 4) << 12;
