@@ -6,6 +6,7 @@
 #include "ktstr/arch/x86_64/cpuid.hpp"
 #include "ktstr/boot/bzimage.hpp"
 #include "ktstr/boot/elf_vmlinux.hpp"
+#include "ktstr/boot/mapped_source.hpp"
 #include "ktstr/boot/relocs.hpp"
 #include "ktstr/firmware/acpi/build.hpp"
 #include "ktstr/kvm/x86_64/cpuid.hpp"
@@ -169,7 +170,8 @@ outcome<linux_machine> build_linux_machine(machine_request const& request, nanos
     boot.acpi = tables->image;
     if (request.kaslr)
         boot.kaslr = kaslr_from(request.seed);
-    auto const placed = place_linux<map_placement>(out.runner->memory(), *ram, file_source{kernel->vmlinux.get()}, boot);
+    auto const placed = place_linux<map_placement>(out.runner->memory(), *ram,
+                                                   mapped_source{kernel->vmlinux.get(), kernel->image_bytes.size()}, boot);
     if (!placed)
         return std::unexpected(of_loading(placed.error(), request));
     mark("kernel loaded");
