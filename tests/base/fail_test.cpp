@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ktstr/base/fail.hpp"
 
+#include "ktstr/base/error.hpp"
+
 #include <array>
 #include <doctest/doctest.h>
 #include <memory>

@@ -131,6 +131,22 @@ def tested(root, names):
             for h in tree.headers(root) if h not in NO_TEST and not has_test(root, h, text)]
 
 
+def policies(root, names):
+    """A header that declares a policy concept names its models and a suite, and the suite is there."""
+    problems = []
+    for header in tree.headers(root):
+        text = tree.read(root, os.path.join("include", header))
+        if not (re.search(r"^consteval bool explain_", text, re.M) and re.search(r"^concept [A-Z]|^template.*\nconcept [A-Z]", text, re.M)):
+            continue
+        suites = re.findall(r"Suite: (\S+?\.hpp)", text)
+        if "Models:" not in text and "Models of" not in text:
+            problems.append(f"{header}: a concept without a list `Models:`")
+        if not suites:
+            problems.append(f"{header}: a concept without `Suite: tests/suites/...`")
+        problems += [f"{header}: {s} is not there" for s in suites if not os.path.exists(os.path.join(root, s))]
+    return problems
+
+
 def spelling(root, names):
     if not shutil.which("codespell"):
         return None
@@ -141,7 +157,7 @@ def spelling(root, names):
 
 
 RULES = {"size": size, "licence": licence, "file_comment": file_comment, "machine": machine, "unfinished": unfinished,
-         "tested": tested, "spelling": spelling}
+         "tested": tested, "policies": policies, "spelling": spelling}
 
 
 def main():

@@ -81,6 +81,9 @@ def cases(compiler):
         ("machine path", files, {"docs/a.md": "see /wo" + "rk/main\n"}, "not ok tree.machine"),
         ("left over work", files, {y: GOOD + "// TO" + "DO: later\n"}, "not ok tree.unfinished"),
         ("no test", files, {x: GOOD}, "no tests/base/x_test.cpp"),
+        ("concept without suite", files, {y: GOOD + "concept Y = true;\nconsteval bool explain_y() { return true; }\n"}, "a concept without `Suite:"),
+        ("suite not there", files, {y: GOOD + "// Models: y. Suite: tests/suites/y.hpp\nconcept Y = true;\nconsteval bool explain_y() { return true; }\n"},
+         "tests/suites/y.hpp is not there"),
         ("misspelling", files, {"docs/a.md": "te" + "h end\n"}, "not ok tree.spelling"),
     ]
 

@@ -84,18 +84,24 @@ def unprivileged_programs(context):
             os.chown(folder, user, user)
         os.chmod(os.path.join(home, "run"), 0o700)
         as_user = ["setpriv", "--reuid", str(user), "--regid", str(user), "--clear-groups", "--no-new-privs"]
+    def reachable(path):
+        """The path, or a copy of it where the user may go (the checkout may lie where only root may)."""
+        if not as_user or subprocess.run(as_user + ["test", "-r", path], timeout=10).returncode == 0:
+            return path
+        if os.path.isdir(path):
+            return home
+        copy = os.path.join(home, "bin", os.path.basename(path))
+        os.makedirs(os.path.dirname(copy), exist_ok=True)
+        shutil.copy(path, copy)
+        os.chmod(copy, 0o755)
+        return copy
+
     out = []
-    for program in meson_programs(context, "build-test", {"unit"}):
-        command = program.command
-        if as_user and subprocess.run(as_user + ["test", "-x", command[0]], timeout=10).returncode != 0:
-            # The checkout lies where only root may go: the user gets a copy.
-            copy = os.path.join(home, "bin", os.path.basename(command[0]))
-            os.makedirs(os.path.dirname(copy), exist_ok=True)
-            shutil.copy(command[0], copy)
-            os.chmod(copy, 0o755)
-            command = [copy] + command[1:]
+    for program in meson_programs(context, "build-test", {"unit"}) + tool_programs(context):
+        command = [reachable(w) if w.startswith("/") and os.path.isfile(w) else w for w in program.command]
+        cwd = program.cwd if program.cwd and reachable(program.cwd) == program.cwd else home
         out.append(Program("unprivileged", program.name, program.kind, as_user + command, program.timeout,
-                           {**program.env, **env}, program.cwd, program.parallel))
+                           {**program.env, **env}, cwd, program.parallel))
     places = [p for p in ("/tmp", "/var/tmp", "/dev/shm", "/run", context.root) if os.path.isdir(p)]
     if as_user:
         out.append(Program("unprivileged", "leaves_nothing", "lines",
@@ -108,14 +114,21 @@ def script_programs(context, folder, suite, timeout, full_only=False):
     out = []
     for path in sorted(glob.glob(os.path.join(context.root, "tests", folder, "*.py"))):
         name = os.path.splitext(os.path.basename(path))[0]
-        head = open(path, encoding="utf-8").read(2000)
-        if name.startswith("_") or "__main__" not in open(path, encoding="utf-8").read():
-            continue
-        if ("# tier: full" in head) != full_only:
+        with open(path, encoding="utf-8") as f:
+            head = f.read(2000)
+        if name.startswith("_") or ("# tier: full" in head) != full_only:
             continue
         out.append(Program(suite, name.removesuffix("_test"), "lines", [sys.executable, path], timeout, context.env(),
                            context.root, live=True))
     return out
+
+
+def tool_programs(context):
+    """The scripts that try the built ktstr-run from outside, without a machine."""
+    return [Program("tool", os.path.basename(p).removesuffix(".py").removesuffix("_test"), "lines",
+                    [sys.executable, p, context.env()["KTSTR_RUN"]], 300, context.env(), context.root)
+            for p in sorted(glob.glob(os.path.join(context.root, "tests/tools/*.py")))
+            if not os.path.basename(p).startswith("_")]
 
 
 def flavour(context, folder, options, suites, compiler=None):
@@ -135,7 +148,7 @@ def stages(context):
         Stage("meson", "headers, gates, unit, fuzz replay, tiny guests on /dev/kvm",
               lambda: meson_programs(context, "build-test")),
         Stage("unprivileged", "the unit programs as a user who owns nothing", lambda: unprivileged_programs(context)),
-        Stage("tool", "ktstr-run from outside", lambda: script_programs(context, "tool", "tool", 300)),
+        Stage("tool", "ktstr-run from outside, no machine", lambda: tool_programs(context)),
         Stage("lab_tool", "the lab itself", lambda: script_programs(context, "lab_tool", "lab_tool", 600)),
         Stage("lab", "real kernels under our VMM in the lab", lambda: script_programs(context, "lab", "lab", 900)),
     ]
