@@ -86,7 +86,11 @@ public:
         KTSTR_CHECK(vm.connect_irq(x86_map::com2_gsi, irq_fds_[1]));
         KTSTR_CHECK(vm.connect_irq(x86_map::virtio_gsi[0], irq_fds_[2]));
         std::vector<int> events;
+        std::vector<std::uint16_t> served;
         for (std::uint16_t queue = 0; queue < transport::queue_count(); ++queue) {
+            // Where the driver spins until we have looked, the vCPU's own exit is the quickest way to look.
+            if (console_type::driver_spins_on(queue))
+                continue;
             KTSTR_TRY(auto event, unique_fd::eventfd());
             auto const at = x86_map::virtio(0).start + virtio_mmio_notify;
             auto const done = vm.connect_notify(at, 4, queue, event.get());
@@ -94,11 +98,13 @@ public:
                 return {};
             KTSTR_CHECK(done);
             events.push_back(event.get());
+            served.push_back(queue);
             notify_events_.push_back(std::move(event));
         }
-        KTSTR_TRY(auto begun, notify_thread::start("ktstr-io", std::move(events), [this](std::size_t queue) noexcept {
-            transport_.queue_notify(static_cast<std::uint32_t>(queue));
-        }));
+        KTSTR_TRY(auto begun, notify_thread::start("ktstr-io", std::move(events),
+                                                   [this, served = std::move(served)](std::size_t i) noexcept {
+                                                       transport_.queue_notify(served[i]);
+                                                   }));
         io_ = std::make_unique<notify_thread>(std::move(begun));
         return {};
     }
