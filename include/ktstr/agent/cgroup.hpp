@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cerrno>
+#include <concepts>
 #include <cstdint>
 #include <cstdio>
 #include <span>
@@ -56,6 +57,54 @@ namespace ktstr::agent {
     }
     return 0;
 }
+
+namespace detail {
+template <class G>
+concept cgroup_tree_makes = requires(G& g, std::string_view name) {
+    { g.make(name) } -> std::same_as<result<>>;
+    { g.remove(name) } -> std::same_as<result<>>;
+    g.enable_controllers(name);
+};
+template <class G>
+concept cgroup_tree_sets = requires(G& g, std::string_view name, char const* file, std::string_view value) {
+    { g.set(name, file, value, value) } -> std::same_as<result<>>;
+    { g.get(name, file) } -> std::same_as<std::string>;
+};
+template <class G>
+concept cgroup_tree_moves = requires(G& g, std::string_view name, pid_t pid) {
+    { g.move(name, pid) } -> std::same_as<result<>>;
+    { g.detail() } -> std::convertible_to<std::string>;
+};
+} // namespace detail
+
+/// Where the executor keeps its cgroups. Contract: one thread; names are single folder names, "" the root; calls on a
+/// cgroup come after its `make`; `detail()` says what the last failed call was about. Models: `cgroup_manager` (the
+/// kernel's), `no_cgroups` (remembers nothing, moves nobody).
+template <class G>
+concept CgroupTree = detail::cgroup_tree_makes<G> && detail::cgroup_tree_sets<G> && detail::cgroup_tree_moves<G>;
+
+/// Fails to compile with one sentence per requirement that `G` misses.
+template <class G>
+consteval bool explain_cgroup_tree() {
+    static_assert(detail::cgroup_tree_makes<G>,
+                  "CgroupTree: missing `result<> make(name)`, `result<> remove(name)` or `enable_controllers(name)`");
+    static_assert(detail::cgroup_tree_sets<G>,
+                  "CgroupTree: missing `result<> set(name, file, value, where)` or `std::string get(name, file)`");
+    static_assert(detail::cgroup_tree_moves<G>, "CgroupTree: missing `result<> move(name, pid)` or `std::string detail()`");
+    return CgroupTree<G>;
+}
+
+/// Workers stay where they are: for runs and tests without a cgroup v2 hierarchy.
+struct no_cgroups {
+    void enable_controllers(std::string_view) noexcept {}
+    [[nodiscard]] result<> make(std::string_view) noexcept { return {}; }
+    [[nodiscard]] result<> remove(std::string_view) noexcept { return {}; }
+    [[nodiscard]] result<> set(std::string_view, char const*, std::string_view, std::string_view) noexcept { return {}; }
+    [[nodiscard]] result<> move(std::string_view, pid_t) noexcept { return {}; }
+    [[nodiscard]] std::string get(std::string_view, char const*) const { return {}; }
+    [[nodiscard]] std::string detail() const { return {}; }
+};
+static_assert(CgroupTree<no_cgroups>);
 
 /// Owns the cgroups it made below `root` and removes them, emptied, when it goes.
 ///
@@ -131,5 +180,7 @@ private:
     std::vector<std::string> made_;
     std::string detail_;
 };
+
+static_assert(CgroupTree<cgroup_manager>);
 
 } // namespace ktstr::agent

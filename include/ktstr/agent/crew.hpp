@@ -49,8 +49,8 @@ public:
     ~crew() { kill_all(); }
 
     /// Forks every worker of `p` and moves it into its cgroup. `child_setup()` runs first in each child.
-    template <class Setup>
-    [[nodiscard]] result<> spawn(plan const& p, cgroup_manager& groups, Setup child_setup) {
+    template <CgroupTree Groups, class Setup>
+    [[nodiscard]] result<> spawn(plan const& p, Groups& groups, Setup child_setup) {
         std::size_t total = 0;
         for (auto const& g : p.cgroups) {
             total += g.workers;
@@ -218,6 +218,8 @@ private:
 
     [[noreturn]] void child(work_type work, worker_slot& slot, int start, std::uint64_t seed) noexcept {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (int const s : {SIGTERM, SIGINT, SIGHUP})
+            ::signal(s, SIG_DFL);
         char nothing = 0;
         while (::read(start, &nothing, 1) < 0 && errno == EINTR) {
         }

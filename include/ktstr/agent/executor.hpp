@@ -21,7 +21,8 @@ namespace ktstr::agent {
 inline constexpr std::uint64_t progress_period_ns = 500'000'000;
 
 namespace detail {
-[[nodiscard]] inline result<> make_cgroups(plan const& p, cgroup_manager& groups) {
+template <CgroupTree Groups>
+[[nodiscard]] result<> make_cgroups(plan const& p, Groups& groups) {
     groups.enable_controllers("");
     for (auto const& g : p.cgroups) {
         KTSTR_CHECK(groups.make(g.name));
@@ -49,7 +50,8 @@ inline void send_progress(session& host, crew const& workers) {
 
 /// Runs the plan's scenario in cgroups below `groups` and sends every report. The phase of a failure is the session's,
 /// what it was about the session's `detail`. Workers and cgroups are gone afterwards, however it ends.
-[[nodiscard]] inline result<> run_scenario(plan const& p, session& host, cgroup_manager& groups) {
+template <CgroupTree Groups>
+[[nodiscard]] result<> run_scenario(plan const& p, session& host, Groups& groups) {
     using wire::agent_phase;
     host.enter(agent_phase::cgroups);
     if (auto const made = detail::make_cgroups(p, groups); !made) {

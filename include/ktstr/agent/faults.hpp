@@ -80,7 +80,8 @@ namespace detail {
 } // namespace detail
 
 /// Carries out the plan's fault. `workers` and `groups` are those of the running scenario (empty in other modes).
-inline void inject_fault(plan const& p, session& host, crew& workers, cgroup_manager& groups, fault_helpers& helpers) {
+template <CgroupTree Groups>
+void inject_fault(plan const& p, session& host, crew& workers, Groups& groups, fault_helpers& helpers) {
     auto const& f = p.fault;
     auto const victim = [&]() -> pid_t {
         for (auto const& m : workers.members())
