@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ktstr/boot/cpio.hpp"
 
+#include "ktstr/abi/cpio.hpp"
+
 #include <doctest/doctest.h>
 #include <string>
 #include <string_view>
@@ -100,6 +102,8 @@ TEST_CASE("cpio: damaged headers are named") {
     CHECK(broken(5, '2').where == "cpio.magic");
     CHECK(broken(14, 'g').where == "cpio.number");
     CHECK(broken(101, '3').where == "cpio.name"); // The name is 4 bytes long; its third is no NUL.
+    CHECK(broken(101, '0').where == "cpio.namesize");
+    CHECK(broken(101, '1').where == "cpio.namesize");
     CHECK(broken(94, 'f').where == "cpio.namesize");
     CHECK(broken(54, 'f').code == errc::truncated);
     CHECK(broken(113, 'x').where == "cpio.name");

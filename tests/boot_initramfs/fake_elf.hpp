@@ -83,6 +83,7 @@ struct fake_elf {
     }
 };
 
+// [own_files]
 /// Paths in maps.
 struct fake_files {
     std::map<std::string, std::vector<std::byte>> files;
@@ -113,7 +114,8 @@ struct fake_files {
         return at == files.end() ? result<std::vector<std::byte>>(fail(errc::not_found, "fake.read")) : at->second;
     }
 };
-static_assert(FileSource<fake_files>);
+static_assert(explain_file_source<fake_files>());
+// [/own_files]
 
 /// A loader cache with the given (name, path, flags, hwcap) rows.
 struct cache_row {

@@ -5,8 +5,8 @@
 /// Contract: `compress(archive)` returns bytes that the guest kernel's initramfs unpacker accepts and that stay valid
 /// when zeros and another archive follow; deterministic; may take long, never on a vCPU thread. `name` is a file-name
 /// suffix and part of the cache key, so it must name the format and its level. Models: `store_only` here,
-/// `zstd_compressor` (initramfs_zstd.hpp), `lz4_compressor` (initramfs_lz4.hpp). Suite:
-/// tests/suites/compressor_suite.hpp.
+/// `zstd_compressor` (initramfs_zstd.hpp), `lz4_compressor` (initramfs_lz4.hpp).
+/// Suite: tests/suites/compressor_suite.hpp.
 #pragma once
 
 #include "ktstr/base/error.hpp"

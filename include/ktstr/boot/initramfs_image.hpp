@@ -9,6 +9,7 @@
 /// Contract of `InitramfsPlacement`: `static result<std::uint64_t> put_base(std::span<std::byte> to, initramfs_image
 /// const&)` makes `to` (page-aligned host memory of the guest, as long as the base) read like the base and returns how
 /// many bytes were copied; called once per machine, before a vCPU runs. Models: `copy_placement`, `map_placement`.
+/// Suite: tests/suites/initramfs_placement_suite.hpp.
 #pragma once
 
 #include "ktstr/base/checked.hpp"
