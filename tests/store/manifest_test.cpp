@@ -67,10 +67,12 @@ TEST_CASE("manifest: what is well sealed but wrong is refused") {
     CHECK(refused("ktstr-kernel 1\nkey ../x\n").where == "manifest.key");
     CHECK(refused("ktstr-kernel 1\nkey a\nvirtio-mmio maybe\n").where == "manifest.driver");
     auto const file = [&](std::string const& name) {
-        return refused("ktstr-kernel 1\nkey a\nfile vmlinux 1 2 aa " + name + "\n").where;
+        return refused("ktstr-kernel 1\nkey a\nfile vmlinux 1 2 " + std::string(64, 'a') + ' ' + name + "\n").where;
     };
     for (auto const* const name : {"../../etc/passwd", "/etc/passwd", "a/../b", "a//b", "", "."})
         CHECK(file(name) == "manifest.file");
+    CHECK(refused("ktstr-kernel 1\nkey a\nfile vmlinux 1 2 aa v\n").where == "manifest.file");
+    CHECK(refused(std::string("ktstr-kernel 1\nkey a\0b\n", 23)).where == "manifest.nul");
     CHECK(refused("ktstr-kernel 1\nkey a\nfile vmlinux x 2 aa v\n").where == "manifest.number");
     CHECK(refused("ktstr-kernel 1\nkey a\nmodule m - ../m\n").where == "manifest.module");
     // Keys of later versions of the format are skipped.

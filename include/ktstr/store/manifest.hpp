@@ -145,6 +145,8 @@ template <class T>
     auto const stated = text.substr(tail + mark.size());
     if (stated.size() != 65 || stated.back() != '\n' || stated.substr(0, 64) != sha256_hex(body))
         return fail(errc::bad_checksum, "manifest.sha256", tail);
+    if (auto const nul = body.find('\0'); nul != std::string_view::npos)
+        return fail(errc::bad_format, "manifest.nul", nul);
     auto rest = body;
     kernel_manifest out;
     bool first = true;
@@ -193,7 +195,7 @@ template <class T>
             KTSTR_TRY(file.mtime_ns, detail::read_number<std::int64_t>(detail::next_word(line)));
             file.sha256 = detail::next_word(line);
             file.name = line;
-            if (file.role.empty() || !detail::is_inner_path(file.name))
+            if (file.role.empty() || file.sha256.size() != 64 || !detail::is_inner_path(file.name))
                 return fail(errc::bad_format, "manifest.file");
             out.files.push_back(std::move(file));
         } else if (key == "module") {
