@@ -84,9 +84,12 @@ TEST_CASE("command: a stop request terminates it") {
 
 TEST_CASE("command: one that ignores the request is killed after its grace") {
     session guest;
-    fake::host_end host(guest);
-    host.send(wire::stop_request{});
-    auto p = command({"sh", "-c", "trap '' TERM; while :; do :; done"});
+    // The request comes when the command has said that it will ignore it.
+    fake::host_end host(guest, [](fake::host_end& self, wire::guest_message const& m) {
+        if (std::holds_alternative<wire::output>(m))
+            self.send(wire::stop_request{});
+    });
+    auto p = command({"sh", "-c", "trap '' TERM; echo deaf; while :; do :; done"});
     p.stop_grace_ns = 200'000'000;
     CHECK(run_command(p, guest) == 128 + SIGKILL);
 }

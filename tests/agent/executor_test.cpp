@@ -42,7 +42,7 @@ TEST_CASE("executor: workers are moved first, run together, and report") {
     session guest;
     fake::host_end host(guest);
     recording_groups groups;
-    REQUIRE(run(short_plan(), guest, groups));
+    REQUIRE(run(short_plan(400), guest, groups));
     CHECK(groups.moves == 3);
     auto const reports = host.all<wire::worker_report>();
     REQUIRE(reports.size() == 3);
@@ -64,7 +64,7 @@ TEST_CASE("executor: workers are moved first, run together, and report") {
     auto const end = host.all<wire::scenario_end>();
     REQUIRE(start.size() == 1);
     REQUIRE(end.size() == 1);
-    CHECK(end[0].guest_ns - start[0].guest_ns >= 40'000'000);
+    CHECK(end[0].guest_ns - start[0].guest_ns >= 400'000'000);
     CHECK(!end[0].early);
     CHECK(host.all<wire::cgroup_report>().size() == 2);
     std::vector<wire::agent_phase> phases;
@@ -112,8 +112,8 @@ TEST_CASE("executor: a stopped worker is killed after its grace, its open wait r
     session guest;
     fake::host_end host(guest);
     no_cgroups groups;
-    auto p = short_plan(120);
-    p.fault = {fault_kind::stop_worker, 0, 1, 10'000'000};
+    auto p = short_plan(1200); // long enough for everybody to have begun on a loaded machine
+    p.fault = {fault_kind::stop_worker, 0, 1, 600'000'000};
     p.stop_grace_ns = 300'000'000;
     REQUIRE(run(p, guest, groups));
     for (auto const& w : host.all<wire::worker_report>()) {
@@ -131,8 +131,8 @@ TEST_CASE("executor: a worker that dies is reported with its signal") {
     session guest;
     fake::host_end host(guest);
     no_cgroups groups;
-    auto p = short_plan(60);
-    p.fault = {fault_kind::worker_exit, 1, 0, 5'000'000};
+    auto p = short_plan(1200);
+    p.fault = {fault_kind::worker_exit, 1, 0, 600'000'000};
     REQUIRE(run(p, guest, groups));
     auto const reports = host.all<wire::worker_report>();
     CHECK(reports[2].end == wire::worker_end::signaled);
@@ -145,7 +145,7 @@ TEST_CASE("executor: rubbish on the port does not harm the frames around it") {
     fake::host_end host(guest);
     no_cgroups groups;
     auto p = short_plan();
-    p.fault = {fault_kind::port_garbage, 0, 0, 1'000'000};
+    p.fault = {fault_kind::port_garbage, 0, 0, 0};
     REQUIRE(run(p, guest, groups));
     CHECK(host.all<wire::worker_report>().size() == 3);
     CHECK(host.counts().garbage == 16 * 4096);
@@ -156,7 +156,7 @@ TEST_CASE("executor: every work type works, sleepers measure their wakes") {
         session guest;
         fake::host_end host(guest);
         no_cgroups groups;
-        auto p = short_plan(30);
+        auto p = short_plan(300);
         p.cgroups = {{.name = "a", .workers = 1, .work = static_cast<work_type>(w)}};
         REQUIRE(run(p, guest, groups));
         auto const reports = host.all<wire::worker_report>();

@@ -21,24 +21,27 @@ using namespace ktstr;
 
 class host_end {
 public:
-    explicit host_end(agent::session& guest) {
+    /// `on_message(host_end&, message)` runs on the reading thread.
+    using listener = void (*)(host_end&, wire::guest_message const&);
+    explicit host_end(agent::session& guest, listener on_message = nullptr) {
         ::signal(SIGPIPE, SIG_IGN); // as agent_main does
         int ends[2];
         REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
         guest.attach(unique_fd(ends[0]));
         fd_ = unique_fd(ends[1]);
-        reader_ = std::thread([this, fd = ends[1]] {
+        reader_ = std::thread([this, on_message, fd = ends[1]] {
             wire::stream_decoder decoder;
             std::byte chunk[65536];
             for (;;) {
                 auto const n = ::read(fd, chunk, sizeof chunk);
                 if (n <= 0)
                     break;
-                decoder.feed({chunk, static_cast<std::size_t>(n)}, [this](wire::frame_view f) {
-                    if (auto m = wire::decode_guest_message(f))
+                decoder.feed({chunk, static_cast<std::size_t>(n)}, [this, on_message](wire::frame_view f) {
+                    if (auto m = wire::decode_guest_message(f)) {
+                        if (on_message != nullptr)
+                            on_message(*this, *m);
                         messages_.push_back(std::move(*m));
-                    else
-                        ++bad_;
+                    }
                 });
             }
             counts_ = decoder.counts();
@@ -96,6 +99,5 @@ private:
     std::uint32_t sequence_ = 0;
     std::vector<wire::guest_message> messages_;
     wire::decoder_counts counts_;
-    std::atomic<int> bad_{0};
 };
 } // namespace fake
