@@ -21,7 +21,7 @@ TEST_CASE("boot_options: defaults") {
     REQUIRE(o);
     CHECK(cpus(o->shape) == 2);
     CHECK_FALSE(o->memory);
-    CHECK(o->machine == machine_setting::automatic);
+    CHECK(o->machine == machine_wish::automatic);
     CHECK(o->wall_limit == seconds(600));
     CHECK(o->reset == reset_choice::keyboard);
     CHECK_FALSE(o->kaslr);
@@ -34,7 +34,7 @@ TEST_CASE("boot_options: everything given") {
     REQUIRE(o);
     CHECK(cpus(o->shape) == 16);
     CHECK(o->memory->raw == 2 * GiB);
-    CHECK(o->machine == machine_setting::lab);
+    CHECK(o->machine == machine_wish::lab);
     CHECK(o->vendor == vendor_choice::amd);
     CHECK(o->reset == reset_choice::triple_fault);
     CHECK(o->cmdline == "a=1 b");

@@ -3,24 +3,25 @@
 
 #include <doctest/doctest.h>
 
+using namespace ktstr;
 using namespace ktstr::tool;
 
 TEST_CASE("machine_choice: every setting and state") {
     struct row {
-        machine_setting setting;
-        kvm_state kvm;
+        machine_wish setting;
+        kvm_verdict kvm;
         bool lab;
         int expected; // 0 host, 1 lab, 77 problem
     };
-    using enum machine_setting;
-    using enum kvm_state;
+    using enum machine_wish;
+    using enum kvm_verdict;
     constexpr row rows[] = {
         {automatic, native, true, 0},  {automatic, native, false, 0},    {automatic, emulated, true, 1},
         {automatic, absent, true, 1},  {automatic, forbidden, true, 1},  {automatic, emulated, false, 77},
         {automatic, absent, false, 77}, {automatic, forbidden, false, 77}, {host, native, true, 0},
         {host, emulated, false, 0},    {host, absent, true, 77},         {host, forbidden, true, 77},
-        {machine_setting::lab, native, true, 1},   {machine_setting::lab, absent, true, 1},
-        {machine_setting::lab, native, false, 77},
+        {machine_wish::lab, native, true, 1},   {machine_wish::lab, absent, true, 1},
+        {machine_wish::lab, native, false, 77},
     };
     for (auto const& r : rows) {
         CAPTURE(static_cast<int>(r.setting));
@@ -32,7 +33,7 @@ TEST_CASE("machine_choice: every setting and state") {
             CHECK_FALSE(choice.error().remedy.empty());
         } else {
             REQUIRE(choice);
-            CHECK((choice->place == machine_place::lab) == (r.expected == 1));
+            CHECK((choice->place == machine_kind::lab) == (r.expected == 1));
             CHECK(choice->why.starts_with("machine: "));
         }
     }

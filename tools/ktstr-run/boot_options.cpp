@@ -193,10 +193,19 @@ outcome<boot_options> read_boot_options(invocation const& call) {
     for (auto const* word : {&machine, &kaslr, &vendor, &reset})
         if (!*word)
             return std::unexpected(word->error());
-    out.machine = static_cast<machine_setting>(*machine);
+    out.machine = static_cast<machine_wish>(*machine);
     out.kaslr = *kaslr == 1;
     out.vendor = static_cast<vendor_choice>(*vendor);
     out.reset = static_cast<reset_choice>(*reset);
+
+    if (auto const text = call.value("apic-stride")) {
+        auto const stride = read_number("apic-stride", *text, 1, 4096);
+        if (!stride)
+            return std::unexpected(stride.error());
+        if ((*stride & (*stride - 1)) != 0)
+            return wrong(fmt::format("{} is not a power of two", *stride), "apic-stride", "1, 2, 4, ... 4096");
+        out.apic_stride = static_cast<std::uint32_t>(*stride);
+    }
 
     auto const limit = read_time("timeout", call.value_or("timeout", find_option("timeout", on::run)->standard));
     if (!limit)

@@ -31,11 +31,12 @@ struct boot_options {
     std::string shape_name; ///< As given.
     numa_layout layout;
     std::optional<bytes> memory; ///< Empty: by the rule. The layout's sum where it names sizes.
-    machine_setting machine = machine_setting::automatic;
+    machine_wish machine = machine_wish::automatic;
     nanos wall_limit{};
     std::string cmdline; ///< The user's words only.
     bool kaslr = false;
     vendor_choice vendor = vendor_choice::host;
+    std::uint32_t apic_stride = 1;
     reset_choice reset = reset_choice::keyboard;
     std::vector<include_file> include;
     std::string initramfs; ///< Absolute path; empty: ours.

@@ -4,6 +4,7 @@
 #include "ktstr-run/command.hpp"
 #include "ktstr-run/options.hpp"
 #include "ktstr-run/option_table.hpp"
+#include "ktstr/agent/agent.hpp"
 #include "support/near_miss.hpp"
 
 #include <cstdio>
@@ -12,11 +13,7 @@
 
 namespace ktstr::tool {
 
-[[gnu::weak]] outcome<exit_code> run_command(invocation const&);
-[[gnu::weak]] outcome<exit_code> shell_command(invocation const&);
-[[gnu::weak]] outcome<exit_code> exec_command(invocation const&);
 [[gnu::weak]] outcome<exit_code> doctor_command(invocation const&);
-[[gnu::weak]] outcome<exit_code> kernel_command(invocation const&);
 [[gnu::weak]] outcome<exit_code> topology_command(invocation const&);
 [[gnu::weak]] outcome<exit_code> presets_command(invocation const&);
 
@@ -78,4 +75,8 @@ int tool_main(int argc, char const* const* argv) {
 } // namespace
 } // namespace ktstr::tool
 
-int main(int argc, char** argv) { return ktstr::tool::tool_main(argc, argv); }
+int main(int argc, char** argv) {
+    if (::getpid() == 1)
+        return ktstr::agent::agent_main();
+    return ktstr::tool::tool_main(argc, argv);
+}

@@ -98,12 +98,16 @@ inline constexpr option_row option_rows[] = {
      carry::in_file},
     {"kaslr", "on|off", "place the guest kernel at a random address", "off", on::boots},
     {"cpu-vendor", "host|intel|amd", "whose CPUID leaves the guest sees", "host", on::boots},
+    {"apic-stride", "N", "distance between APIC ids, a power of two: x2APIC ids without hundreds of CPUs", "1", on::boots},
     {"reboot", "k|a|t", "how the guest ends: keyboard controller, ACPI, triple fault", "k", on::boots},
     {"keep", "", "keep the guest's memory image and initramfs beside the results", "", on::run},
     {"strict", "", "inconclusive and missing requirements (exit 3 and 77) become failures (exit 1)", "", on::run},
     {"quiet", "", "no progress, only the verdict", "", on::boots},
     {"fault", "NAME", "self-test: make the scenario go wrong on purpose (docs/ktstr-run.md lists the names)", "none",
      on::run, carry::plain, true},
+    // For the inside of the lab, not in the help: the results folder's name outside, and the machine outside.
+    {"shown-as", "DIR", "", "", on::run},
+    {"lab-host", "TEXT", "", "", on::run},
     {"force", "", "fetch or add again even if the store has it", "", on::kernel},
     {"help", "", "these lines", "", on::all},
 };

@@ -20,7 +20,7 @@ namespace po = boost::program_options;
 std::vector<std::string_view> names_for(std::uint32_t bit) {
     std::vector<std::string_view> out;
     for (auto const& row : option_rows)
-        if ((row.commands & bit) != 0)
+        if ((row.commands & bit) != 0 && !row.about.empty())
             out.push_back(row.name);
     return out;
 }
@@ -172,7 +172,7 @@ std::string help_text(std::string_view command) {
                                   row.bit == on::help || row.bit == on::version ? "" : " [OPTION...]", row.words,
                                   row.about);
     for (auto const& option : option_rows) {
-        if ((option.commands & row.bit) == 0)
+        if ((option.commands & row.bit) == 0 || option.about.empty())
             continue;
         auto head = fmt::format("  --{}{}{}", option.name, option.argument.empty() ? "" : " ", option.argument);
         head.resize(std::max<std::size_t>(head.size() + 1, 26), ' ');

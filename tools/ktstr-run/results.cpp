@@ -68,6 +68,8 @@ outcome<> results_folder::put(std::string_view name, std::string_view content) c
     return {};
 }
 
+void results_folder::remove_if_empty() const noexcept { ::rmdir(path_.c_str()); }
+
 outcome<> put_file(std::string const& path, std::string_view content, std::string_view option) {
     struct stat st {};
     auto const special = path != "-" && ::stat(path.c_str(), &st) == 0 && !S_ISREG(st.st_mode);

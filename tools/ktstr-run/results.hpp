@@ -21,6 +21,8 @@ public:
     [[nodiscard]] std::string const& path() const noexcept { return path_; }
     /// Publishes `content` as `name` in the folder. A full disk is a problem with exit code 99 that names the file.
     [[nodiscard]] outcome<> put(std::string_view name, std::string_view content) const;
+    /// Removes the folder if nothing was put into it.
+    void remove_if_empty() const noexcept;
 
 private:
     explicit results_folder(std::string path) : path_(std::move(path)) {}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// `ktstr-run run`: from the command line to a verdict.
+#include "ktstr-run/report.hpp"
+#include "ktstr-run/results.hpp"
+#include "ktstr-run/run_options.hpp"
+#include "ktstr-run/session.hpp"
+
+#include <cstdio>
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace ktstr::tool {
+namespace {
+
+outcome<results_folder> open_results(run_options const& options) {
+    return options.results.empty() ? results_folder::make_new(options.seed) : results_folder::use(options.results);
+}
+
+outcome<exit_code> here(boot_options const& boot, run_options const& options, ready_guest& guest, results_folder const& folder,
+                        interrupt const& stop, progress& show) {
+    auto const started = utc_timestamp();
+    auto const kernel = kernel_facts{guest.kernel.key, guest.kernel.release, guest.kernel.manifest.build_id};
+    auto request = request_for(boot, guest, options.what, stop);
+    request.seed = options.seed;
+    if (options.keep)
+        request.memory_file = folder.path() + "/memory.img";
+    auto ended = run_machine(request, show);
+    show.finish();
+    if (!ended)
+        return std::unexpected(ended.error());
+    report_input input;
+    input.boot = &boot;
+    input.what = &options.what;
+    input.machine = &*ended;
+    input.kernel = kernel;
+    input.host = read_host_facts();
+    input.place = guest.where;
+    input.memory = request.memory;
+    input.cmdline = request.cmdline;
+    input.lab_host = options.lab_host;
+    input.folder = options.shown_as.empty() ? folder.path() : options.shown_as;
+    input.started = started;
+    input.strict = options.strict;
+    auto const report = make_report(std::move(input));
+    auto const json = json_text(report);
+    auto const log = kernel_log_of(ended->evidence);
+    for (auto const& [name, content] : {std::pair<std::string_view, std::string_view>("result.json", json),
+                                        {"dmesg.txt", log},
+                                        {"console.txt", ended->evidence.console}})
+        if (auto put = folder.put(name, content); !put)
+            return std::unexpected(put.error());
+    if (!boot.dmesg.empty())
+        if (auto put = put_file(boot.dmesg, log, "dmesg"); !put)
+            return std::unexpected(put.error());
+    if (!options.json.empty())
+        if (auto put = put_file(options.json, json, "json"); !put)
+            return std::unexpected(put.error());
+    // With the JSON on standard output, that is all there is to be there.
+    auto* const out = options.json == "-" ? stderr : stdout;
+    auto const text = human_text(report, use_colour(::fileno(out)));
+    std::fwrite(text.data(), 1, text.size(), out);
+    return code_of(report.status);
+}
+
+} // namespace
+
+outcome<exit_code> run_command(invocation const& call) {
+    auto const boot = read_boot_options(call);
+    if (!boot)
+        return std::unexpected(boot.error());
+    auto options = read_run_options(call, *boot);
+    if (!options)
+        return std::unexpected(options.error());
+    interrupt const stop;
+    progress show(STDERR_FILENO, progress_style_for(STDERR_FILENO, boot->quiet));
+    show.limit(boot->wall_limit);
+    auto guest = make_ready(*boot, options->what, {}, show);
+    auto const strictly = [&](problem p) {
+        p.code = code_of(status_of(p, options->strict));
+        return std::unexpected(std::move(p));
+    };
+    if (!guest)
+        return strictly(guest.error());
+    auto const folder = open_results(*options);
+    if (!folder)
+        return std::unexpected(folder.error());
+    show.line(fmt::format("scenario {}, kernel {}, topology {}, seed {}", options->what.scenario, guest->kernel.release,
+                          boot->shape_name, options->seed));
+    if (guest->where.place == machine_kind::lab) {
+        show.finish();
+        auto const outside = read_host_facts();
+        std::vector<std::pair<std::string, std::string>> resolved{
+            {"seed", std::to_string(options->seed)},
+            {"results", folder->path()},
+            {"shown-as", folder->path()},
+            {"lab-host", fmt::format("{}, Linux {}", outside.cpu_model, outside.kernel_release)}};
+        auto code = run_in_lab(call, *guest, std::move(resolved), false, stop);
+        folder->remove_if_empty();
+        if (!code)
+            return strictly(code.error());
+        return code;
+    }
+    auto code = here(*boot, *options, *guest, *folder, stop, show);
+    if (!code) {
+        folder->remove_if_empty();
+        return strictly(code.error());
+    }
+    return code;
+}
+
+} // namespace ktstr::tool

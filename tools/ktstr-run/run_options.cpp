@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// Checking the options of `run`.
+#include "ktstr-run/run_options.hpp"
+
+#include "ktstr-run/results.hpp"
+#include "ktstr-run/session.hpp"
+#include "ktstr/scenario/builtin.hpp"
+#include "support/near_miss.hpp"
+
+#include <fmt/format.h>
+#include <sys/random.h>
+
+namespace ktstr::tool {
+namespace {
+
+std::uint64_t draw_seed() {
+    std::uint64_t out = 0;
+    // Small enough to be read aloud; a seed is named, not kept secret.
+    return ::getrandom(&out, sizeof out, 0) == sizeof out ? out % 1'000'000'000 : 1;
+}
+
+outcome<fault_plan> read_fault(std::string const& name) {
+    std::vector<std::string_view> names;
+    for (auto at = 1; at <= static_cast<int>(last_of(fault_kind{})); ++at) {
+        auto const kind = static_cast<fault_kind>(at);
+        if (name_of(kind) == name)
+            return fault_plan{.kind = kind};
+        names.push_back(name_of(kind));
+    }
+    return problem_of(exit_code::bad_input, fmt::format("unknown fault '{}'", name), "option --fault", hint(name, names));
+}
+
+outcome<plan> read_scenario(std::string const& name, topology_plan const& machine, scenario_options const& options) {
+    auto made = make_builtin(name, machine, options);
+    if (made)
+        return *std::move(made);
+    auto const& e = made.error();
+    if (e.code == errc::not_found) {
+        std::vector<std::string_view> names;
+        for (auto const& s : scenarios())
+            names.push_back(s.name);
+        return problem_of(exit_code::bad_input, fmt::format("unknown scenario '{}'", name), "command 'run'", hint(name, names));
+    }
+    if (e.code == errc::unsupported)
+        return problem_of(exit_code::bad_input, fmt::format("scenario '{}' needs at least {} CPUs", name, e.value),
+                          "option --topology", "ask for a larger machine");
+    if (e.where == "plan.workers")
+        return problem_of(exit_code::bad_input, fmt::format("{} workers are too many; {} are possible", e.value, max_plan_workers),
+                          "option --workers", "ask for fewer");
+    return std::unexpected(problem_from(e, exit_code::bad_input, fmt::format("scenario '{}' is not possible here", name),
+                                        "command 'run'"));
+}
+
+} // namespace
+
+outcome<run_options> read_run_options(invocation const& call, boot_options const& boot) {
+    run_options out;
+    if (call.words.size() > 1)
+        return problem_of(exit_code::bad_input, fmt::format("one scenario at a time, not '{}' and '{}'", call.words[0], call.words[1]),
+                          "command 'run'", "run them one after the other");
+    scenario_options wanted;
+    wanted.host_cpus = usable_cpus();
+    if (auto const text = call.value("duration")) {
+        auto const duration = read_time("duration", *text);
+        if (!duration)
+            return std::unexpected(duration.error());
+        wanted.duration_ns = static_cast<std::uint64_t>(duration->raw);
+    }
+    if (auto const text = call.value("workers")) {
+        auto const workers = read_number("workers", *text, 1, max_plan_workers);
+        if (!workers)
+            return std::unexpected(workers.error());
+        wanted.workers = static_cast<std::uint32_t>(*workers);
+    }
+    if (auto const text = call.value("seed")) {
+        auto const seed = read_number("seed", *text, 0, ~std::uint64_t{0});
+        if (!seed)
+            return std::unexpected(seed.error());
+        out.seed = *seed;
+        out.seed_given = true;
+    } else {
+        out.seed = draw_seed();
+    }
+    wanted.seed = out.seed;
+    auto what = read_scenario(call.words.empty() ? "steady" : call.words[0], checked_topology(boot), wanted);
+    if (!what)
+        return std::unexpected(what.error());
+    out.what = *std::move(what);
+    out.what.checks.scheduler = call.value_or("scheduler", "");
+    if (auto const name = call.value("fault")) {
+        auto const fault = read_fault(*name);
+        if (!fault)
+            return std::unexpected(fault.error());
+        out.what.fault = *fault;
+        out.what.fault.after_ns = out.what.duration_ns / 4;
+    }
+    if (auto const path = call.value("json"))
+        out.json = *path == "-" ? *path : absolute_path(*path);
+    if (auto const path = call.value("results"))
+        out.results = absolute_path(*path);
+    out.shown_as = call.value_or("shown-as", "");
+    out.lab_host = call.value_or("lab-host", "");
+    out.strict = call.has("strict");
+    out.keep = call.has("keep");
+    for (auto const& [path, option] : {std::pair(out.json, "json"), std::pair(boot.dmesg, "dmesg")})
+        if (!path.empty())
+            if (auto writable = check_writable(path, option); !writable)
+                return std::unexpected(writable.error());
+    return out;
+}
+
+} // namespace ktstr::tool
