@@ -452,7 +452,7 @@ outcome<> engine::turn(std::int64_t deadline) {
         auto why = std::string(alive ? "the lab machine ended by itself" : "the lab machine sent nonsense");
         if (auto const said = box_.complaint(); !said.empty())
             why += ": " + said;
-        auto const log = last_lines(console_, 15);
+        auto const log = why_it_died(console_) + last_lines(console_, 15);
         fail_all("error: " + why + "\n  where: " + log + '\n');
         return problem_of(exit_code::harness, why, log);
     }

@@ -22,7 +22,7 @@ namespace ktstr::lab {
 
 namespace {
 /// Part of every key: raise it when the meaning of the entries changes.
-constexpr char const* recipe = "1";
+constexpr char const* recipe = "2";
 
 void progress(std::string const& line) { std::fprintf(stderr, "lab: %s\n", line.c_str()); }
 
@@ -239,6 +239,17 @@ outcome<std::string> own_binary() {
 }
 } // namespace
 
+std::string why_it_died(std::string const& log) {
+    for (char const* sign : {"Kernel panic", "BUG:", "Oops", "general protection fault"}) {
+        auto const at = log.find(sign);
+        if (at == std::string::npos)
+            continue;
+        auto const from = log.rfind('\n', at) + 1;
+        return log.substr(from, log.find('\n', at) - from) + '\n';
+    }
+    return {};
+}
+
 std::string last_lines(std::string const& log, std::size_t lines) {
     auto at = log.size();
     while (at > 0 && lines > 0) {
@@ -269,7 +280,7 @@ outcome<prepared> prepare_files(signal_gate const& gate, prepare_options const& 
     if (options.verify)
         for (auto const& each : {base, cache})
             ::unlink((each + "/stamps").c_str());
-    for (int attempt = 0; attempt < 3; ++attempt) {
+    for (int attempt = 0; attempt < 4; ++attempt) {
         prepared out;
         auto in_use = file_lock::take(gate, cache + "/in-use.lock", false);
         if (!in_use)
@@ -298,9 +309,11 @@ outcome<prepared> prepare_files(signal_gate const& gate, prepare_options const& 
         auto const build = file_lock::take(gate, cache + "/build.lock", true);
         if (!build)
             return std::unexpected(build.error());
-        if (!base_good && (options.refresh || !entry_is_good(base))) {
-            if (auto done = build_base(gate, cache, base_name); !done)
-                return std::unexpected(done.error());
+        if (!base_good) {
+            bool const wanted = options.refresh && attempt == 0;
+            if (wanted || !entry_is_good(base)) // else somebody was faster
+                if (auto done = build_base(gate, cache, base_name); !done)
+                    return std::unexpected(done.error());
             continue; // the image's name follows from what was fetched
         }
         if (!entry_is_good(image)) {
@@ -317,6 +330,7 @@ outcome<prepared> prepare_files(signal_gate const& gate, prepare_options const& 
         auto const alone = file_lock::take(gate, cache + "/in-use.lock", true);
         if (!alone)
             return std::unexpected(alone.error());
+        prune(cache, "base", 2);
         prune(cache, "image", 4);
         prune(cache, "snapshot", 8);
     }

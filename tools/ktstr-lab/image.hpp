@@ -30,6 +30,9 @@ struct prepared {
 /// Safe to run at the same time in many processes.
 [[nodiscard]] outcome<prepared> prepare_files(signal_gate const& gate, prepare_options const& options);
 
+/// The line of a kernel log that says what killed the kernel; "" when it was nothing of that kind.
+[[nodiscard]] std::string why_it_died(std::string const& log);
+
 /// The serial log of a machine that would not come up, for the problem's text: its last lines.
 [[nodiscard]] std::string last_lines(std::string const& log, std::size_t lines);
 
