@@ -68,6 +68,24 @@ with tempfile.TemporaryDirectory(prefix="ktstr-cli-") as scratch:
     refused("exec without a command", ["exec"], 2, "no command to run", "exec -- CMD", env=env)
     refused("exec of what is not there", ["exec", "--", "/nowhere/prog"], 2, "/nowhere/prog", env=env)
     refused("shell with words", ["shell", "x"], 2, "x", env=env)
+    r = run("topology", "show", "2n4l2c2t", env=env)
+    check("topology show draws ASCII in the C locale", r.returncode == 0 and "+ node 1 -" in r.stdout and r.stdout.isascii()
+          and "\033" not in r.stdout, r.stdout)
+    r = run("topology", "show", "numa4-ring", env=env | {"LC_ALL": "C.UTF-8", "CLICOLOR_FORCE": "1"})
+    check("topology show draws boxes in UTF-8, in colour where asked", "┌" in r.stdout and "\033[1m" in r.stdout, r.stdout)
+    r = run("topology", "show", "numa4-ring", "--json", env=env)
+    shape = json.loads(r.stdout)
+    check("topology show --json", shape["cpus"] == 8 and len(shape["cpu_list"]) == 8 and shape["distances"][0] == [10, 20, 30, 20]
+          and shape["node_list"][3]["cpus"] == [6, 7], r.stdout)
+    r = run("presets", env=env)
+    names = [line.split()[0] for line in r.stdout.splitlines()[1:]]
+    r = run("presets", "--json", env=env)
+    check("presets lists the same in both forms", names and names == [p["name"] for p in json.loads(r.stdout)["presets"]], r.stdout)
+    check("presets are drawn", all(run("topology", "show", name, env=env).returncode == 0 for name in names))
+    refused("topology without a verb", ["topology"], 2, "what to do", "topology show", env=env)
+    refused("topology show of a typo", ["topology", "show", "numa4-rnig"], 2, "did you mean 'numa4-ring'?", env=env)
+    refused("topology show of two", ["topology", "show", "pair", "pair"], 2, "takes one", env=env)
+    refused("presets with a word", ["presets", "pair"], 2, "topology show pair", env=env)
     check("nothing left in HOME after refusals", not any(files for _, _, files in os.walk(home)), str(list(os.walk(home))))
 
     with open("/dev/full", "w") as full:
