@@ -3,7 +3,8 @@
 /// Looking at this machine for the choice of where to run.
 #include "ktstr-run/programs.hpp"
 #include "ktstr-run/session.hpp"
-#include "ktstr/probe/kvm_probe.hpp"
+#include "ktstr/probe/machine_probe.hpp"
+#include "support/xdg.hpp"
 
 #include <cstring>
 #include <fcntl.h>
@@ -12,12 +13,12 @@
 namespace ktstr::tool {
 namespace {
 
-std::string detail_of(kvm_facts const& facts, kvm_judgement const& judgement) {
-    switch (judgement.reason) {
+std::string detail_of(machine_probe const& probe) {
+    switch (probe.judgement.reason) {
     case kvm_reason::no_device:
     case kvm_reason::no_permission:
-    case kvm_reason::open_failed: return std::strerror(facts.os_errno);
-    case kvm_reason::wrong_api: return fmt::format("API version {}", facts.api_version);
+    case kvm_reason::open_failed: return std::strerror(probe.os_errno);
+    case kvm_reason::wrong_api: return "its API version is not 12";
     case kvm_reason::no_xsave: return "XSAVE does not work in a guest's kernel mode";
     case kvm_reason::no_cmpxchg16b: return "CMPXCHG16B does not work in a guest's kernel mode";
     case kvm_reason::missing_capability: return "a capability that we need is missing; see 'ktstr-run doctor'";
@@ -25,7 +26,7 @@ std::string detail_of(kvm_facts const& facts, kvm_judgement const& judgement) {
     case kvm_reason::none:
     case kvm_reason::slow_kernel_mode: break;
     }
-    return fmt::format("{}.{:03} ns a loop iteration in a guest's kernel mode", facts.loop_ps / 1000, facts.loop_ps % 1000);
+    return fmt::format("{}.{:03} ns a loop iteration in a guest's kernel mode", probe.loop_ps / 1000, probe.loop_ps % 1000);
 }
 
 } // namespace
@@ -43,12 +44,13 @@ outcome<machine_facts> look_at_machine(machine_wish wish) {
             out.detail = std::strerror(kvm.error().os_errno);
         return out;
     }
-    auto const facts = probe_kvm();
-    if (!facts)
-        return std::unexpected(problem_from(facts.error(), exit_code::harness, "cannot probe this machine", "/dev/kvm"));
-    auto const judgement = judge_kvm(*facts);
-    out.kvm = judgement.verdict;
-    out.detail = detail_of(*facts, judgement);
+    // Kept until the host reboots: choosing costs a file read, not guests. Without a cache folder it is asked anew.
+    auto const cache = xdg_make(xdg_folder::cache);
+    auto const probe = probe_machine(cache ? *cache + "/probe" : std::string());
+    if (!probe)
+        return std::unexpected(problem_from(probe.error(), exit_code::harness, "cannot probe this machine", "/dev/kvm"));
+    out.kvm = probe->judgement.verdict;
+    out.detail = detail_of(*probe);
     return out;
 }
 
