@@ -79,7 +79,6 @@
 #include "ktstr/scenario/fair_share.hpp"
 #include "ktstr/scenario/judge.hpp"
 #include "ktstr/scenario/kernel_log.hpp"
-#include "ktstr/scenario/near_miss.hpp"
 #include "ktstr/scenario/plan.hpp"
 #include "ktstr/scenario/recorder.hpp"
 #include "ktstr/scenario/shares.hpp"

@@ -34,11 +34,13 @@ TEST_CASE("telemetry: the largest gap, with its CPU and time; a sleep of one's o
     begin_books(*k.a, *k.board, 100, 0);
     checkpoint(*k.a, *k.board, 150, 0, 1);
     checkpoint(*k.a, *k.board, 950, 2, 1);
+    checkpoint(*k.b, *k.board, 500'000, 2, 700);
     checkpoint(*k.a, *k.board, 999'999, 2, 0, true);
     checkpoint(*k.a, *k.board, 1'000'000, 2, 1);
     CHECK(k.a->gap_ns == 800);
     CHECK(k.a->gap_at_ns == 950);
     CHECK(k.a->gap_cpu == 2);
+    CHECK(k.a->waited_units == 0);
 }
 
 TEST_CASE("telemetry: what others did on my CPU while I was away, whatever the clock says") {
