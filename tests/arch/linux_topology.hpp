@@ -45,6 +45,8 @@ struct linux_cpu {
     std::uint32_t core = 0; ///< core_id of sysfs: unique in its package
     std::uint32_t smt_width = 0;
     std::uint32_t smt_count = 0;
+    std::uint32_t core_level = 0; ///< CPUs at the level of type "core"
+    bool groups = false;          ///< the kernel looks for neighbours at all (has_mp of smpboot.c)
     std::uint32_t llc = 0;
     std::uint32_t l2_first = 0; ///< ids in [first, last] share the L2
     std::uint32_t l2_last = 0;
@@ -75,6 +77,8 @@ inline bool parse_levels(guest_cpuid const& cpuid, std::uint32_t leaf, linux_cpu
         } else if (out.apic != level.edx) {
             throw std::runtime_error("APIC id mismatch between subleaves");
         }
+        if (type == 2)
+            out.core_level = level.ebx & 0xffff;
         package_shift = level.eax & 0x1f;
     }
     return index > 0;
@@ -104,6 +108,8 @@ inline linux_cpu linux_parse(guest_cpuid const& cpuid, kernel_age age) {
         if ((leaf.ebx >> 8 & 0xff) + 1 != out.smt_count)
             throw std::runtime_error("0x8000001E disagrees about threads");
     }
+    // Until 6.8 a CPU whose "core" level has one core, and no siblings, is alone, whatever its package holds.
+    out.groups = age == kernel_age::recent || out.smt_count > 1 || out.core_level / out.smt_count > 1;
     out.package = out.apic >> package_shift;
     out.core = (out.apic & ((1U << package_shift) - 1)) >> out.smt_width;
 

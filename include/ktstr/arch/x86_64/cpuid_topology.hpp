@@ -97,8 +97,11 @@ struct topology_level {
     return topology_leaf(id, levels);
 }
 
-/// Leaf 0x1F: threads, cores of one LLC, and LLCs as dies when a package has more than one.
+/// Leaf 0x1F: threads, cores of one LLC, and LLCs as dies when a package has more than one. LLCs of a single CPU are no
+/// dies: Linux before 6.9 takes the size of the core level for that of the package and would see every CPU alone.
 [[nodiscard]] constexpr std::vector<cpuid_regs> leaf_1f(cpu_identity const& id) {
+    if (cpus_per_llc(id.shape) == 1)
+        return leaf_0b(id);
     std::array const levels{topology_level{1, id.fields.core_shift, id.shape.threads},
                             topology_level{2, id.fields.llc_shift, cpus_per_llc(id.shape)},
                             topology_level{5, id.fields.package_shift, id.per_package()}};
