@@ -96,7 +96,7 @@ TEST_CASE("initramfs_cache: an entry damaged at any page, cut or swapped is noti
         CHECK(again->origin == initramfs_origin::rebuilt);
         CHECK(cache.get(files, store_only{}, suffix())->origin == initramfs_origin::cached);
     }
-    for (off_t const size : {off_t{0}, off_t{4096}, off_t{8192}, st.st_size - 1, st.st_size + 4096}) {
+    for (off_t const size : {off_t{0}, off_t{100}, off_t{4096}, off_t{8192}, st.st_size - 1, st.st_size + 4096}) {
         REQUIRE(::truncate(path.c_str(), size) == 0);
         auto const again = cache.get(files, store_only{}, suffix());
         REQUIRE(again);
