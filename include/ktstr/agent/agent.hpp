@@ -160,8 +160,11 @@ inline void log_failure(session const& host, error const& e) {
 /// The exit code in the exit message when the agent itself failed.
 inline constexpr std::int32_t agent_failure_code = 99;
 
-/// The whole life of the agent as pid 1. Leaves the machine at its end; returns only outside one.
+/// The whole life of the agent as pid 1, which leaves the machine at its end. Any other process gets
+/// `agent_failure_code` at once and nothing is touched.
 [[nodiscard]] inline int agent_main() {
+    if (::getpid() != 1)
+        return agent_failure_code;
     auto const start = guest_now();
     ::signal(SIGPIPE, SIG_IGN);
     ::umask(022);

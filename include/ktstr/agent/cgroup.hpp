@@ -79,7 +79,7 @@ concept cgroup_tree_moves = requires(G& g, std::string_view name, pid_t pid) {
 
 /// Where the executor keeps its cgroups. Contract: one thread; names are single folder names, "" the root; calls on a
 /// cgroup come after its `make`; `detail()` says what the last failed call was about. Models: `cgroup_manager` (the
-/// kernel's), `no_cgroups` (remembers nothing, moves nobody).
+/// kernel's), `no_cgroups` (remembers nothing, moves nobody). Suite: tests/suites/cgroup_tree_suite.hpp.
 template <class G>
 concept CgroupTree = detail::cgroup_tree_makes<G> && detail::cgroup_tree_sets<G> && detail::cgroup_tree_moves<G>;
 
