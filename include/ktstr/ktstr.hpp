@@ -13,6 +13,7 @@
 #include "ktstr/base/endian.hpp"
 #include "ktstr/base/error.hpp"
 #include "ktstr/base/fail.hpp"
+#include "ktstr/base/fwd.hpp"
 #include "ktstr/base/layout.hpp"
 #include "ktstr/base/log.hpp"
 #include "ktstr/base/scope_exit.hpp"
@@ -29,6 +30,7 @@
 #include "ktstr/abi/virtio_ring.hpp"
 
 #include "ktstr/sys/fd.hpp"
+#include "ktstr/sys/fwd.hpp"
 #include "ktstr/sys/io.hpp"
 #include "ktstr/sys/mapping.hpp"
 #include "ktstr/sys/mutex.hpp"
@@ -36,6 +38,7 @@
 #include "ktstr/sys/schedstat.hpp"
 #include "ktstr/sys/thread.hpp"
 
+#include "ktstr/mem/fwd.hpp"
 #include "ktstr/mem/guest_memory.hpp"
 #include "ktstr/mem/mmap_memory.hpp"
 #include "ktstr/mem/region.hpp"
@@ -125,6 +128,7 @@
 #include "ktstr/boot/kernel_config.hpp"
 #include "ktstr/boot/kernel_image.hpp"
 #include "ktstr/boot/load_vmlinux.hpp"
+#include "ktstr/boot/mapped_source.hpp"
 #include "ktstr/boot/relocs.hpp"
 
 #include "ktstr/dev/acpi_pm.hpp"

@@ -24,7 +24,7 @@ def kvm_kind(context):
         done = subprocess.run([run, "doctor", "--json"], capture_output=True, text=True, timeout=120)
     except (OSError, subprocess.SubprocessError):
         return "not probed"
-    match = re.search(r'"(native|emulated|absent)"', done.stdout)
+    match = re.search(r'"verdict": *"(\w+)"', done.stdout)
     return match.group(1) if match else "not probed"
 
 

@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -220,7 +221,8 @@ def main():
     seconds = time.monotonic() - runner.start
     if options.full and not interrupted:
         print("measured: " + measured.write(context, options, results, seconds))
-    print(f"-- {seconds:.0f} s in all; "
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"-- {seconds:.0f} s in all ({used.ru_utime + used.ru_stime:.0f} s of CPU time); "
           + ", ".join(f"{suite} {t:.0f} s" for suite, t in sorted(runner.times.items(), key=lambda kv: -kv[1])))
     boots = results.total("boots")
     if boots:

@@ -15,7 +15,7 @@ echo "ktstr-run $*" >> "$CALLS"
 case "$1 $2" in
 "kernel path") test -f "$STATE/kernel" ;;
 "kernel fetch") test "${FETCH_FAILS:-0}" = 0 && touch "$STATE/kernel" || exit 77 ;;
-"doctor --json") echo '{"schema": 1, "kvm": "'$KVM'"}' ;;
+"doctor --json") printf '{\n  "verdict": "native",\n  "machine_auto": "%s",\n}\n' "$KVM" ;;
 run*) exit ${VERDICT:-0} ;;
 esac
 """
@@ -63,7 +63,7 @@ class Place:
             os.remove(self.calls_path)
         done = subprocess.run([os.path.join(self.root, "tools/quickstart"), *arguments], capture_output=True, text=True,
                               timeout=60, env={**os.environ, "PATH": self.bin + ":" + os.environ["PATH"], "STATE": self.state,
-                                               "CALLS": self.calls_path, "KVM": "emulated", **env})
+                                               "CALLS": self.calls_path, "KVM": "lab", **env})
         calls = open(self.calls_path).read().splitlines() if os.path.exists(self.calls_path) else []
         return done.returncode, done.stdout + done.stderr, calls
 
@@ -87,7 +87,7 @@ def second_run(p):
 
 
 def native_machine(p):
-    code, _, calls = p.quickstart(KVM="native")
+    code, _, calls = p.quickstart(KVM="host")
     assert code == 0 and not any(c.startswith("ktstr-lab") for c in calls), calls
 
 

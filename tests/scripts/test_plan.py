@@ -149,8 +149,10 @@ def stages(context):
               lambda: meson_programs(context, "build-test")),
         Stage("unprivileged", "the unit programs as a user who owns nothing", lambda: unprivileged_programs(context)),
         Stage("tool", "ktstr-run from outside, no machine", lambda: tool_programs(context)),
-        Stage("lab_tool", "the lab itself", lambda: script_programs(context, "lab_tool", "lab_tool", 600)),
-        Stage("lab", "real kernels under our VMM in the lab", lambda: script_programs(context, "lab", "lab", 900)),
+        Stage("prepare", "the lab's image and the kernels that the lab suites boot",
+              lambda: [Program("prepare", "lab", "lines", [python, script("prepare_lab.py")], 3600, context.env(), live=True)]),
+        Stage("lab_tool", "the lab itself", lambda: script_programs(context, "lab_tool", "lab_tool", 1200)),
+        Stage("lab", "real kernels under our VMM in the lab", lambda: script_programs(context, "lab", "lab", 2400)),
     ]
     fulls = [
         ("clang", "the unit programs built by clang", ["--buildtype=debug", "-Dcpp_args=-g1"], {"unit"}, "clang++-19"),
