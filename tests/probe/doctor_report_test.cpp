@@ -87,6 +87,8 @@ TEST_CASE("doctor: no permission names user and group; no device says what to lo
     auto r = make_doctor_report(f);
     CHECK(r.verdict == "no permission: u may not open /dev/kvm");
     CHECK(find(r, "kvm").remedy.starts_with("sudo adduser u kvm"));
+    f.kvm_group.clear(); // A device that no group may open.
+    CHECK(find(make_doctor_report(f), "kvm").remedy.starts_with("sudo chown root:kvm /dev/kvm"));
     f.kvm.access = kvm_access::no_device;
     f.kvm.os_errno = ENOENT;
     r = make_doctor_report(f);

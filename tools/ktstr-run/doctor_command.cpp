@@ -65,7 +65,7 @@ outcome<exit_code> doctor_command(invocation const& call) {
     facts.lab_fetched = !cache.empty() && has_lab_parts(cache);
     facts.user = name_in("/etc/passwd", ::geteuid());
     struct stat st {};
-    if (::stat("/dev/kvm", &st) == 0)
+    if (::stat("/dev/kvm", &st) == 0 && (st.st_mode & 0060) == 0060 && st.st_gid != 0)
         facts.kvm_group = name_in("/etc/group", st.st_gid);
     auto const* const value = std::getenv("PATH");
     std::string const path = value != nullptr ? value : "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";

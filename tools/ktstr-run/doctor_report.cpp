@@ -48,9 +48,12 @@ std::string kvm_remedy(doctor_facts const& facts, kvm_judgement const& j) {
     case kvm_reason::no_device:
         return "load kvm_intel or kvm_amd (virtualisation switched on in the firmware; in a cloud VM: a type with nested "
                "virtualisation); until then " + lab;
-    case kvm_reason::no_permission:
-        return fmt::format("sudo adduser {} {} and log in again; until then {}", facts.user.empty() ? "$USER" : facts.user,
-                           facts.kvm_group.empty() ? "kvm" : facts.kvm_group, lab);
+    case kvm_reason::no_permission: {
+        auto const user = facts.user.empty() ? std::string("$USER") : facts.user;
+        auto const group = facts.kvm_group.empty() ? std::string("kvm") : facts.kvm_group;
+        auto const first = facts.kvm_group.empty() ? "sudo chown root:kvm /dev/kvm, sudo chmod 660 /dev/kvm, " : "";
+        return fmt::format("{}sudo adduser {} {}, then log in again; until then {}", first, user, group, lab);
+    }
     case kvm_reason::wrong_api:
     case kvm_reason::open_failed:
     case kvm_reason::missing_capability: return "run a host kernel of 5.10 or newer with KVM; until then " + lab;

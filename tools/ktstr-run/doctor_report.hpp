@@ -28,7 +28,7 @@ struct doctor_facts {
     std::vector<program_facts> programs;
     std::string lab_program; ///< Empty: not installed.
     bool lab_fetched = false; ///< The lab's parts are in the cache.
-    std::string kvm_group; ///< The group that owns /dev/kvm; empty when not known.
+    std::string kvm_group; ///< The group whose members may open /dev/kvm; empty: there is none, or it is not known.
     std::string user;
 };
 
