@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads what a test program printed into counted cases.
 
-Three kinds of programs: "doctest" (its summary is the truth), "lines" (one `ok NAME`, `not ok NAME WHY` or
-`skip NAME WHY` a case), "exit" (the program is one case; 77 means skipped). A program that ends otherwise than it
-should is a failure of its own, whatever it printed.
+Kinds of programs: "doctest" (its summary is the truth), "lines" (one `ok NAME`, `not ok NAME WHY` or `skip NAME WHY`
+a case), "exit" (the program is one case; 77 means skipped), "ratio" (a benchmark: one case, with figures). A program
+that ends otherwise than it should is a failure of its own, whatever it printed.
 """
 
 import re
@@ -129,7 +129,17 @@ def judge_exit(name, code, text):
     return out
 
 
-JUDGES = {"doctest": judge_doctest, "lines": judge_lines, "exit": judge_exit}
+def judge_ratio(name, code, text):
+    """A benchmark: each `ratio NAME VALUE ...` line is a figure; the exit code says whether the bounds hold."""
+    out = judge_exit(name, code, text)
+    out.figures = re.findall(r"^ratio (\S+) (.+)$", text, re.M)
+    if code == 0 and not out.figures:
+        out.passed = 0
+        out.fail(f"{name}: printed no ratio")
+    return out
+
+
+JUDGES = {"ratio": judge_ratio, "doctest": judge_doctest, "lines": judge_lines, "exit": judge_exit}
 
 
 def judge(kind, name, code, text, timed_out_after=None):

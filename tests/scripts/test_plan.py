@@ -14,7 +14,7 @@ from programs import Program
 # Programs with these names are doctest binaries. Meson tests in suite "lines" print result lines; others are one case.
 DOCTEST_NAMES = ("unit-", "kvm-")
 # Meson suites that belong to the full tier only.
-FULL_SUITES = {"full", "bench"}
+FULL_SUITES = {"full"}
 # A user id without a name, a group or a home: nobody else's files can be its own.
 NO_USER = 62042
 
@@ -67,6 +67,20 @@ def meson_programs(context, folder, only_suites=None, prefix=""):
     out.sort(key=lambda p: (order.index(p.suite.removeprefix(prefix)) if p.suite.removeprefix(prefix) in order else 99,
                             not p.parallel))
     return out
+
+
+def benchmark_programs(context):
+    """Meson's benchmarks, built on the way: one at a time, because they measure."""
+    path = context.build("build-test")
+    try:
+        done = subprocess.run(["meson", "introspect", "--benchmarks", path], capture_output=True, text=True, timeout=60)
+        rows = json.loads(done.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError) as problem:
+        return [Program("build", "benchmarks.introspect", "exit", ["false"], 5, {"WHY": str(problem)})]
+    targets = [os.path.relpath(row["cmd"][0], path) for row in rows]
+    out = [Program("build", "benchmarks.compile", "exit", ["ninja", "-C", path, *targets], 900)] if rows else []
+    return out + [Program("bench", row["name"], "ratio", row["cmd"], 2 * (row["timeout"] or 300),
+                          {**row["env"], **context.env()}, path) for row in rows]
 
 
 def unprivileged_programs(context):
@@ -144,7 +158,7 @@ def stages(context):
     out = [
         Stage("build", "the programs (release, static) and the tests (debug)",
               lambda: build_programs(context, "build-release", ["--buildtype=release", "-Dtests=false"])
-              + build_programs(context, "build-test", ["--buildtype=debug", "-Dcpp_args=-g1"])),
+              + build_programs(context, "build-test", ["--buildtype=debug", "-Dcpp_args=-g0"])),
         Stage("meson", "headers, gates, unit, fuzz replay, tiny guests on /dev/kvm",
               lambda: meson_programs(context, "build-test")),
         Stage("unprivileged", "the unit programs as a user who owns nothing", lambda: unprivileged_programs(context)),
@@ -155,7 +169,7 @@ def stages(context):
         Stage("lab", "real kernels under our VMM in the lab", lambda: script_programs(context, "lab", "lab", 2400)),
     ]
     fulls = [
-        ("clang", "the unit programs built by clang", ["--buildtype=debug", "-Dcpp_args=-g1"], {"unit"}, "clang++-19"),
+        ("clang", "the unit programs built by clang", ["--buildtype=debug", "-Dcpp_args=-g0"], {"unit"}, "clang++-19"),
         ("asan", "unit under address and undefined-behaviour sanitizers",
          ["--buildtype=debug", "-Db_sanitize=address,undefined", "-Db_lundef=false"], {"unit"}, None),
         ("tsan", "unit under the thread sanitizer", ["--buildtype=debug", "-Db_sanitize=thread", "-Db_lundef=false"],
@@ -183,8 +197,8 @@ def stages(context):
               lambda: [Program("fuzz-real", "targets", "lines",
                                [os.path.join(context.root, "tests/fuzz/run_fuzz"), context.build("build-fuzz"), "30"], 7200,
                                live=True)], full=True),
-        Stage("bench", "speed against the floor and the peers", lambda: meson_programs(context, "build-test", FULL_SUITES),
-              full=True),
+        Stage("bench", "speed against the floor", lambda: benchmark_programs(context), full=True),
+        Stage("full", "tests that take long", lambda: meson_programs(context, "build-test", FULL_SUITES), full=True),
         Stage("lab-full", "everything that needs many boots",
               lambda: script_programs(context, "lab", "lab-full", 7200, full_only=True), full=True),
     ]
