@@ -15,11 +15,13 @@
 #include <array>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sched.h>
 #include <unistd.h>
 
 namespace ktstr::tool {
 namespace {
+
+/// The inside keeps the limit itself; the lab only ends a command that does not.
+constexpr nanos lab_margin = seconds(60);
 
 outcome<bytes> kernel_memory(stored_kernel const& kernel) {
     auto const bad = [&](error const& e) {
@@ -48,8 +50,10 @@ outcome<std::string> kernel_command_line(boot_options const& options) {
     // quiet: a console byte is an exit, and the log comes by the message port. panic=-1: a panic ends the machine at once.
     // The UART shows what a kernel says that dies before the message port exists (virtio_mmio is a module); there is no
     // PCI bus to look for.
+    // An IOAPIC entry holds eight bits of APIC id: where there are larger ones, device interrupts stay with the first CPU.
+    bool const wide = needs_x2apic(options.shape, apic_id_options{options.apic_stride});
     auto const ours = add("console=ttyS0 console=hvc0 quiet panic=-1 pci=off ktstr.role=agent") &&
-                      add("reboot", resets[static_cast<std::size_t>(options.reset)]);
+                      add("reboot", resets[static_cast<std::size_t>(options.reset)]) && (!wide || add("irqaffinity", "0"));
     if (!ours)
         return problem_of(exit_code::harness, "cannot make the kernel command line");
     if (auto const user = line.append(options.cmdline); !user)
@@ -74,27 +78,24 @@ outcome<bytes> enough_memory(boot_options const& options, memory_needs const& ne
 
 } // namespace
 
-std::uint32_t usable_cpus() {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    if (::sched_getaffinity(0, sizeof set, &set) != 0)
-        return 1;
-    return static_cast<std::uint32_t>(CPU_COUNT(&set));
-}
-
-topology_plan checked_topology(boot_options const& options) {
-    topology_plan out;
-    out.check = true;
-    out.nodes = options.shape.nodes;
-    out.llcs = options.shape.llcs;
-    out.cores = options.shape.cores;
-    out.threads = options.shape.threads;
-    return out;
-}
-
 outcome<ready_guest> make_ready(boot_options const& options, plan const& what, std::vector<include_file> const& programs,
                                 progress& show) {
     ready_guest out;
+    auto const choose = [&]() -> outcome<> {
+        auto facts = look_at_machine(options.machine);
+        if (!facts)
+            return std::unexpected(facts.error());
+        auto where = choose_machine(options.machine, *facts);
+        if (!where)
+            return std::unexpected(where.error());
+        out.where = *std::move(where);
+        show.line(out.where.why);
+        return {};
+    };
+    // What was asked for by name is looked at first; a probe that may have to run guests comes after the kernel's name.
+    if (options.machine != machine_wish::automatic)
+        if (auto done = choose(); !done)
+            return std::unexpected(done.error());
     auto kernel = resolve_kernel(options.kernel, show);
     if (!kernel)
         return std::unexpected(kernel.error());
@@ -103,14 +104,9 @@ outcome<ready_guest> make_ready(boot_options const& options, plan const& what, s
         return problem_of(exit_code::bad_input, "this kernel cannot be placed at a random address: it has no relocation tables",
                           fmt::format("option --kaslr, kernel {}", out.kernel.key),
                           "use --kaslr off, or a bzImage built with CONFIG_RELOCATABLE");
-    auto facts = look_at_machine(options.machine);
-    if (!facts)
-        return std::unexpected(facts.error());
-    auto where = choose_machine(options.machine, *facts);
-    if (!where)
-        return std::unexpected(where.error());
-    out.where = *std::move(where);
-    show.line(out.where.why);
+    if (options.machine == machine_wish::automatic)
+        if (auto done = choose(); !done)
+            return std::unexpected(done.error());
     auto line = kernel_command_line(options);
     if (!line)
         return std::unexpected(line.error());
@@ -181,8 +177,9 @@ machine_request request_for(boot_options const& options, ready_guest& guest, pla
     return out;
 }
 
-outcome<exit_code> run_in_lab(invocation const& call, ready_guest const& guest,
-                              std::vector<std::pair<std::string, std::string>> resolved, bool terminal, interrupt const& stop) {
+outcome<exit_code> run_in_lab(invocation const& call, boot_options const& options, ready_guest const& guest,
+                              std::vector<std::pair<std::string, std::string>> resolved, std::string lab_option,
+                              interrupt const& stop) {
     if (guest.initramfs.base_file.empty())
         return problem_of(exit_code::harness, "the lab needs the initramfs as a file, and it could not be saved",
                           guest.initramfs.note, "make the cache folder writable, or point XDG_CACHE_HOME elsewhere");
@@ -192,7 +189,8 @@ outcome<exit_code> run_in_lab(invocation const& call, ready_guest const& guest,
     context.folder = absolute_path(".");
     context.kernel_folder = guest.kernel.dir;
     context.initramfs = guest.initramfs.base_file;
-    context.terminal = terminal;
+    context.lab_option = std::move(lab_option);
+    context.limit = options.wall_limit + lab_margin;
     context.resolved = std::move(resolved);
     auto const words = carry_into_lab(call, context);
     if (!words)
