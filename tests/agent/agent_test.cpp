@@ -25,7 +25,7 @@ TEST_CASE("agent: only pid 1 of a guest may live this life, and only it may end 
 }
 
 TEST_CASE("agent: hello tells the kernel's own words") {
-    struct utsname names {};
+    struct utsname names{};
     REQUIRE(::uname(&names) == 0);
     auto const h = agent::detail::make_hello(1, 2, 3);
     CHECK(h.release == names.release);

@@ -163,6 +163,7 @@ TEST_CASE("executor: every work type works, sleepers measure their wakes") {
         REQUIRE(reports.size() == 1);
         CAPTURE(name_of(static_cast<work_type>(w)));
         CHECK(reports[0].work_units > 0);
-        CHECK((reports[0].wakes > 0) == (static_cast<work_type>(w) == work_type::sleep_wake || static_cast<work_type>(w) == work_type::bursty));
+        CHECK((reports[0].wakes > 0) ==
+              (static_cast<work_type>(w) == work_type::sleep_wake || static_cast<work_type>(w) == work_type::bursty));
     }
 }

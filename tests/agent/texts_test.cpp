@@ -24,7 +24,8 @@ std::string record(std::string_view text) {
 } // namespace
 
 TEST_CASE("kmsg: records become lines with their time and without their keys") {
-    CHECK(record("6,339,5140900,-;NET: Registered PF_INET\n SUBSYSTEM=net\n") == "[    5.140900] NET: Registered PF_INET\n");
+    CHECK(record("6,339,5140900,-;NET: Registered PF_INET\n SUBSYSTEM=net\n") ==
+          "[    5.140900] NET: Registered PF_INET\n");
     CHECK(record("6,0,0,-;Linux version 7.3\n") == "[    0.000000] Linux version 7.3\n");
     CHECK(record("4,1,123456789,c;x;y") == "[  123.456789] x;y\n");
     CHECK(record("no record") == "no record\n");
@@ -45,7 +46,8 @@ TEST_CASE("schedstat: three numbers or nothing") {
 }
 
 TEST_CASE("schedstat: wait_sum in milliseconds and nanoseconds") {
-    CHECK(parse_wait_sum("a : 1\nwait_sum                                     :            12.345678\nb : 2\n") == 12'345'678);
+    CHECK(parse_wait_sum("a : 1\nwait_sum                                     :            12.345678\nb : 2\n") ==
+          12'345'678);
     CHECK(parse_wait_sum("se.statistics.wait_sum : 0.000001\n") == 1);
     CHECK(!parse_wait_sum("nothing here"));
     CHECK(!parse_wait_sum("wait_sum"));

@@ -53,7 +53,9 @@ TEST_CASE("delivery: stalls are lateness of the signs of life") {
     run r;
     auto const from = fake::guest_start, to = from + fake::guest_length;
     CHECK(stalled_between(r.seen, from, to, progress_period) == 0);
-    std::erase_if(r.seen.progress, [&](progress_mark const& p) { return p.guest_ns > from + 1'000'000'000 && p.guest_ns < from + 3'000'000'000; });
+    std::erase_if(r.seen.progress, [&](progress_mark const& p) {
+        return p.guest_ns > from + 1'000'000'000 && p.guest_ns < from + 3'000'000'000;
+    });
     CHECK(stalled_between(r.seen, from, to, progress_period) == 1'375'000'000);
     CHECK(stalled_between(r.seen, from + 2'000'000'000, from + 2'500'000'000, progress_period) == 500'000'000);
     CHECK(stalled_between(r.seen, from + 4'000'000'000, to, progress_period) == 0);

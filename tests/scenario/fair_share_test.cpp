@@ -17,7 +17,9 @@ plan on(std::uint32_t cpus, std::vector<cgroup_plan> groups) {
 } // namespace
 
 TEST_CASE("fair_share: pools are what competes, directly or through others") {
-    auto const p = on(8, {{.name = "a", .cpus = {0, 1}}, {.name = "b", .cpus = {4, 5}}, {.name = "c", .cpus = {1, 2}},
+    auto const p = on(8, {{.name = "a", .cpus = {0, 1}},
+                          {.name = "b", .cpus = {4, 5}},
+                          {.name = "c", .cpus = {1, 2}},
                           {.name = "d", .cpus = {2, 3}}});
     auto const pools = share_pools(p);
     REQUIRE(pools.size() == 2);

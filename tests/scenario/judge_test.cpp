@@ -25,7 +25,8 @@ TEST_CASE("judge: pass, with the numbers in its line") {
     run r;
     auto const v = r.judged();
     CHECK(v.outcome == outcome_kind::pass);
-    CHECK(v.line == "steady: 8 workers in 2 cgroups under default, smallest share 100.0 % of fair, longest wait 8.0 ms");
+    CHECK(v.line ==
+          "steady: 8 workers in 2 cgroups under default, smallest share 100.0 % of fair, longest wait 8.0 ms");
     CHECK(exit_code(v, true) == 0);
     CHECK(v.boot_ns == 9'000'000'000);
     CHECK(v.cgroups.size() == 2);
@@ -91,25 +92,27 @@ TEST_CASE("judge: ends of the machine without a goodbye") {
     CHECK(code(cut_off(end_kind::host_failure, 1)) == 99);
     CHECK(code(cut_off(end_kind::triple_fault)) == 255);
     CHECK(code(cut_off(end_kind::acpi_reset)) == 1);
-    CHECK(cut_off(end_kind::acpi_reset).judged().line == "the guest left (ACPI reset) in phase run without an exit message");
+    CHECK(cut_off(end_kind::acpi_reset).judged().line ==
+          "the guest left (ACPI reset) in phase run without an exit message");
     auto const stopped = cut_off(end_kind::interrupted, 2);
     CHECK(code(stopped) == 130);
     CHECK(stopped.judged().line == "interrupted by signal 2");
     auto oops = cut_off(end_kind::triple_fault);
     oops.seen.kernel_log = "BUG: unable to handle page fault\n";
-    CHECK(oops.judged().line == "the guest ended in a triple fault in phase run after: BUG: unable to handle page fault");
+    CHECK(oops.judged().line ==
+          "the guest ended in a triple fault in phase run after: BUG: unable to handle page fault");
 }
 
 TEST_CASE("judge: the agent's own errors: ours, or a kernel that lacks something") {
     run r;
-    r.seen.agent_error = wire::agent_error{wire::agent_phase::modules, static_cast<std::uint32_t>(errc::os), 8, 0,
-                                           "finit_module", "10-virtio_mmio.ko"};
+    r.seen.agent_error = wire::agent_error{
+        wire::agent_phase::modules, static_cast<std::uint32_t>(errc::os), 8, 0, "finit_module", "10-virtio_mmio.ko"};
     r.seen.exit = wire::exit_message{99};
     CHECK(r.judged().outcome == outcome_kind::host_error);
     CHECK(r.judged().line ==
           "the agent failed in phase modules: finit_module: operating system error (errno 8), 10-virtio_mmio.ko");
-    r.seen.agent_error = wire::agent_error{wire::agent_phase::mounts, static_cast<std::uint32_t>(errc::not_found), 19, 0,
-                                           "mount", "/sys/fs/cgroup"};
+    r.seen.agent_error = wire::agent_error{
+        wire::agent_phase::mounts, static_cast<std::uint32_t>(errc::not_found), 19, 0, "mount", "/sys/fs/cgroup"};
     CHECK(r.judged().outcome == outcome_kind::skip);
     CHECK(code(r) == 77);
     CHECK(code(r, true) == 1);

@@ -19,8 +19,8 @@ TEST_CASE("recorder: every message finds its place") {
     evidence_recorder r(5);
     int seen = 0;
     for (std::size_t at = 0; at < stream.size(); at += 7)
-        r.feed(std::span(stream).subspan(at, std::min<std::size_t>(7, stream.size() - at)), 100 + static_cast<std::int64_t>(at),
-               two_vcpus, [&](wire::guest_message const&) { ++seen; });
+        r.feed(std::span(stream).subspan(at, std::min<std::size_t>(7, stream.size() - at)),
+               100 + static_cast<std::int64_t>(at), two_vcpus, [&](wire::guest_message const&) { ++seen; });
     CHECK(seen == 14);
     CHECK(r.phase() == wire::agent_phase::run);
     r.console("text");

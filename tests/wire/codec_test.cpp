@@ -26,7 +26,16 @@ struct mixed {
 TEST_CASE("codec: golden bytes, and back") {
     mixed const m{0x0102, -2, true, color::green, "hi", {3, 4}, {5, 6}};
     auto const raw = encode_value(m);
-    CHECK(samples::hex(raw) == "0201" "feffffff" "01" "01" "02000000" "6869" "02000000" "0300" "0400" "0506");
+    CHECK(samples::hex(raw) == "0201"
+                               "feffffff"
+                               "01"
+                               "01"
+                               "02000000"
+                               "6869"
+                               "02000000"
+                               "0300"
+                               "0400"
+                               "0506");
     auto const back = decode_value<mixed>(raw, "test");
     REQUIRE(back);
     CHECK(encode_value(*back) == raw);

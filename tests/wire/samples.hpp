@@ -18,8 +18,15 @@ inline std::vector<std::byte> raw(std::string_view text) {
 }
 
 inline hello a_hello() {
-    return {.protocol = 0x0102, .guest_ns = 0x1112131415161718, .start_ns = 2, .mounts_ns = 3, .modules_ns = 4,
-            .cpus_online = 5, .memory_bytes = 6, .release = "7.3", .command_line = "quiet"};
+    return {.protocol = 0x0102,
+            .guest_ns = 0x1112131415161718,
+            .start_ns = 2,
+            .mounts_ns = 3,
+            .modules_ns = 4,
+            .cpus_online = 5,
+            .memory_bytes = 6,
+            .release = "7.3",
+            .command_line = "quiet"};
 }
 inline phase a_phase() { return {agent_phase::run, 7}; }
 inline output an_output() { return {stream::err, raw("ab")}; }
@@ -27,9 +34,12 @@ inline topology_report a_topology_report() { return {true, 8, {"x", "yz"}}; }
 inline worker_report a_worker_report() {
     worker_report w;
     w.cgroup = 1, w.index = 2, w.pid = -3, w.end = worker_end::signaled, w.end_code = -9;
-    w.work_units = 0x10, w.iterations = 0x11, w.wall_ns = 0x12, w.cpu_ns = 0x13, w.run_delay_ns = 0x14, w.time_slices = 0x15;
-    w.wait_ns = 0x16, w.gap_ns = 0x17, w.gap_at_ns = 0x18, w.gap_cpu = 0x19, w.waited_units = 0x1a, w.waited_at_ns = 0x1b;
-    w.waited_cpu = 0x1c, w.fastest_unit_ps = 0x1d, w.migrations = 0x1e, w.cpus_used = {0x1f}, w.cpu_units = {0x20, 0x21};
+    w.work_units = 0x10, w.iterations = 0x11, w.wall_ns = 0x12, w.cpu_ns = 0x13, w.run_delay_ns = 0x14,
+    w.time_slices = 0x15;
+    w.wait_ns = 0x16, w.gap_ns = 0x17, w.gap_at_ns = 0x18, w.gap_cpu = 0x19, w.waited_units = 0x1a,
+    w.waited_at_ns = 0x1b;
+    w.waited_cpu = 0x1c, w.fastest_unit_ps = 0x1d, w.migrations = 0x1e, w.cpus_used = {0x1f},
+    w.cpu_units = {0x20, 0x21};
     w.wakes = 0x22, w.wake_max_ns = 0x23, w.wake_sum_ns = 0x24, w.wake_histogram = {0x25, 0x26, 0x27};
     return w;
 }
@@ -52,7 +62,8 @@ inline heartbeat_reply a_heartbeat_reply() { return {12}; }
 template <class F>
 void each_guest_message(F&& f) {
     f(a_hello()), f(a_phase()), f(an_output()), f(a_topology_report()), f(a_worker_report()), f(a_cgroup_report());
-    f(a_kernel_log()), f(a_scheduler_state()), f(a_scenario_start()), f(a_scenario_end()), f(an_agent_error()), f(a_crash());
+    f(a_kernel_log()), f(a_scheduler_state()), f(a_scenario_start()), f(a_scenario_end()), f(an_agent_error()),
+        f(a_crash());
     f(an_exit()), f(a_progress());
 }
 template <class F>

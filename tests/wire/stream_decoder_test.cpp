@@ -25,9 +25,7 @@ bytes_t operator+(bytes_t a, bytes_t const& b) {
     return a;
 }
 
-std::string text_of(frame_view f) {
-    return {reinterpret_cast<char const*>(f.payload.data()), f.payload.size()};
-}
+std::string text_of(frame_view f) { return {reinterpret_cast<char const*>(f.payload.data()), f.payload.size()}; }
 
 /// The payloads that come out of `data` fed `step` bytes at a time.
 std::vector<std::string> payloads(bytes_t const& data, std::size_t step, bool finish = true) {

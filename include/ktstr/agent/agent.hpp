@@ -44,10 +44,10 @@ namespace detail {
     out.modules_ns = modules;
     auto const online = ::sysconf(_SC_NPROCESSORS_ONLN);
     out.cpus_online = online > 0 ? static_cast<std::uint32_t>(online) : 0;
-    struct sysinfo memory {};
+    struct sysinfo memory{};
     if (::sysinfo(&memory) == 0)
         out.memory_bytes = std::uint64_t{memory.totalram} * memory.mem_unit;
-    struct utsname names {};
+    struct utsname names{};
     if (::uname(&names) == 0)
         out.release = names.release;
     if (auto line = read_file("/proc/cmdline", 65536)) {

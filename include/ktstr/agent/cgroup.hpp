@@ -90,7 +90,8 @@ consteval bool explain_cgroup_tree() {
                   "CgroupTree: missing `result<> make(name)`, `result<> remove(name)` or `enable_controllers(name)`");
     static_assert(detail::cgroup_tree_sets<G>,
                   "CgroupTree: missing `result<> set(name, file, value, where)` or `std::string get(name, file)`");
-    static_assert(detail::cgroup_tree_moves<G>, "CgroupTree: missing `result<> move(name, pid)` or `std::string detail()`");
+    static_assert(detail::cgroup_tree_moves<G>,
+                  "CgroupTree: missing `result<> move(name, pid)` or `std::string detail()`");
     return CgroupTree<G>;
 }
 
@@ -99,7 +100,9 @@ struct no_cgroups {
     void enable_controllers(std::string_view) noexcept {}
     [[nodiscard]] result<> make(std::string_view) noexcept { return {}; }
     [[nodiscard]] result<> remove(std::string_view) noexcept { return {}; }
-    [[nodiscard]] result<> set(std::string_view, char const*, std::string_view, std::string_view) noexcept { return {}; }
+    [[nodiscard]] result<> set(std::string_view, char const*, std::string_view, std::string_view) noexcept {
+        return {};
+    }
     [[nodiscard]] result<> move(std::string_view, pid_t) noexcept { return {}; }
     [[nodiscard]] std::string get(std::string_view, char const*) const { return {}; }
     [[nodiscard]] std::string detail() const { return {}; }
@@ -141,7 +144,8 @@ public:
     }
 
     /// Writes one control file of `name`; `where` of the error is the one given.
-    [[nodiscard]] result<> set(std::string_view name, char const* file, std::string_view value, std::string_view where) {
+    [[nodiscard]] result<> set(std::string_view name, char const* file, std::string_view value,
+                               std::string_view where) {
         detail_ = path(name) + "/" + file;
         auto const done = write_control(detail_.c_str(), value);
         if (!done)

@@ -63,7 +63,7 @@ inline void on_crash(int signal, siginfo_t* info, void*) noexcept {
 inline void install_crash_handler(int port, bool leave = true) noexcept {
     detail::crash_state.port = port;
     detail::crash_state.leave = leave;
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_sigaction = detail::on_crash;
     action.sa_flags = SA_SIGINFO | static_cast<int>(SA_RESETHAND);
     for (int const s : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS})

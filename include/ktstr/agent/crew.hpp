@@ -37,8 +37,8 @@ public:
         std::uint32_t index = 0;
         pid_t pid = -1;
         bool reaped = false;
-        bool killed = false; ///< We killed it because it did not stop.
-        int status = 0;      ///< From waitpid, once reaped.
+        bool killed = false;        ///< We killed it because it did not stop.
+        int status = 0;             ///< From waitpid, once reaped.
         task_schedstat last_stat{}; ///< Read from outside before a kill.
         open_wait open{};           ///< What it was missing when the stop came.
     };

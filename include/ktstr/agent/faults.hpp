@@ -72,7 +72,7 @@ namespace detail {
         void* const at = ::mmap(nullptr, step, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (at == MAP_FAILED)
             continue;
-        auto* const p = static_cast<volatile char*>(at);
+        auto* const p = static_cast<char volatile*>(at);
         for (std::size_t i = 0; i < step; i += 4096)
             p[i] = 1;
     }
@@ -165,7 +165,9 @@ void inject_fault(plan const& p, session& host, crew& workers, Groups& groups, f
         if (victim > 0)
             ::kill(victim, SIGTERM);
         break;
-    case fault_kind::oops_line: kmsg_write("<1>BUG: unable to handle page fault for address: 0000000000000000 (planted)"); break;
+    case fault_kind::oops_line:
+        kmsg_write("<1>BUG: unable to handle page fault for address: 0000000000000000 (planted)");
+        break;
     }
 }
 

@@ -67,7 +67,8 @@ namespace detail {
     text.remove_prefix(1);
     auto const ns = detail::take_number(text); // six digits
     std::uint64_t total = 0;
-    if (!ns || __builtin_mul_overflow(*ms, std::uint64_t{1'000'000}, &total) || __builtin_add_overflow(total, *ns, &total))
+    if (!ns || __builtin_mul_overflow(*ms, std::uint64_t{1'000'000}, &total) ||
+        __builtin_add_overflow(total, *ns, &total))
         return std::nullopt;
     return total;
 }

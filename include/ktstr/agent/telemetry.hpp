@@ -36,7 +36,7 @@ struct alignas(64) worker_slot {
     std::uint64_t iterations = 0;
     std::uint64_t start_ns = 0;
     // The agent reads these three while the worker may still write them.
-    std::atomic<std::uint64_t> last_ns{0};     ///< Time of the last checkpoint.
+    std::atomic<std::uint64_t> last_ns{0}; ///< Time of the last checkpoint.
     std::atomic<std::uint32_t> last_cpu{0};
     std::atomic<std::uint64_t> last_others{0}; ///< Units of others on `last_cpu` at the last checkpoint.
     std::uint64_t gap_ns = 0, gap_at_ns = 0;

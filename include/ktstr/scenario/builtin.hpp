@@ -32,7 +32,7 @@ struct scenario_options {
     std::uint32_t workers = 0;     ///< Workers a cgroup.
     std::uint64_t duration_ns = 0; ///< Guest time.
     std::uint64_t seed = 0;
-    std::uint32_t host_cpus = 0;   ///< CPUs that back the vCPUs.
+    std::uint32_t host_cpus = 0; ///< CPUs that back the vCPUs.
 };
 
 namespace detail {

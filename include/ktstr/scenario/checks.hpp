@@ -138,9 +138,10 @@ namespace detail {
         ++out.measured;
         out.state = check_state::fail;
         if (out.subject.empty())
-            out.subject = detail::worker_name(in.wanted, w) +
-                          (w.end == wire::worker_end::signaled ? " was killed by signal " : " exited early with code ") +
-                          std::to_string(w.end_code);
+            out.subject =
+                detail::worker_name(in.wanted, w) +
+                (w.end == wire::worker_end::signaled ? " was killed by signal " : " exited early with code ") +
+                std::to_string(w.end_code);
     }
     if (out.state == check_state::pass && seen < wanted) {
         out.state = check_state::fail;
@@ -165,8 +166,8 @@ namespace detail {
                 ++out.measured;
                 out.state = check_state::fail;
                 if (out.subject.empty())
-                    out.subject = detail::worker_name(in.wanted, w) + " ran on CPU " + std::to_string(c) +
-                                  ", outside its cpuset";
+                    out.subject =
+                        detail::worker_name(in.wanted, w) + " ran on CPU " + std::to_string(c) + ", outside its cpuset";
             }
     }
     return out;
@@ -186,7 +187,8 @@ namespace detail {
         }
     // On a machine that got next to nothing, doing nothing is no fault of the scheduler.
     auto const workers = static_cast<double>(in.seen.workers.size());
-    if (out.state == check_state::fail && in.time.known && static_cast<double>(in.time.cpu_ns) < least_fair_ns * workers)
+    if (out.state == check_state::fail && in.time.known &&
+        static_cast<double>(in.time.cpu_ns) < least_fair_ns * workers)
         out.state = check_state::inconclusive;
     return out;
 }
@@ -212,11 +214,15 @@ namespace detail {
     out.measured = worst;
     if (thinnest < least_fair_ns) {
         out.state = check_state::inconclusive;
-        out.subject = "only " + std::to_string(static_cast<long>(thinnest / 1e6)) + " ms of CPU time a worker were delivered";
+        out.subject =
+            "only " + std::to_string(static_cast<long>(thinnest / 1e6)) + " ms of CPU time a worker were delivered";
         return out;
     }
-    if (in.time.known && in.shares.used_percent > 0 && in.shares.used_percent < std::min(bound, worst)) {
-        out.measured = in.shares.used_percent;
+    // Pace alone would blame the guest for time that something below the host took without telling (an emulator whose own
+    // CPU is shared): whoever takes time inside the guest is in the guest's accounts as well.
+    auto const together = std::max(in.shares.used_percent, in.shares.busy_percent);
+    if (in.time.known && in.shares.used_percent > 0 && together < std::min(bound, worst)) {
+        out.measured = together;
         out.subject = "all workers together";
     }
     out.state = out.measured < bound ? check_state::fail : check_state::pass;

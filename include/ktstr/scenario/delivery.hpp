@@ -19,7 +19,7 @@ namespace ktstr {
 
 /// Sums over the scenario, host nanoseconds.
 struct delivery {
-    bool known = false;          ///< Samples at start and end are there and make sense.
+    bool known = false; ///< Samples at start and end are there and make sense.
     std::int64_t wall_ns = 0;
     std::int64_t cpu_ns = 0;     ///< Delivered, all vCPUs.
     std::int64_t delay_ns = 0;   ///< Waited for a CPU, all vCPUs.

@@ -91,7 +91,7 @@ struct run_evidence {
     std::vector<progress_mark> progress;
     std::int64_t last_message_ns = 0; ///< Host time of the last intact frame.
 
-    delivery_sample at_start, at_end;    ///< vCPU times at scenario start and end; empty vectors when not taken.
+    delivery_sample at_start, at_end;     ///< vCPU times at scenario start and end; empty vectors when not taken.
     std::vector<delivery_sample> samples; ///< In between, ordered by time.
     std::vector<vcpu_time> vcpus;         ///< At the end of the machine.
     std::vector<exit_count> exits;

@@ -25,8 +25,8 @@ namespace ktstr {
 /// What an end of the machine is called.
 [[nodiscard]] constexpr std::string_view name_of(end_kind k) noexcept {
     constexpr std::array<std::string_view, 12> names{
-        "stopped by us",   "reset through the i8042", "ACPI reset",   "power-off",     "triple fault",    "fatal KVM exit",
-        "KVM_RUN failure", "boot deadline",           "time limit",   "guest silence", "interrupted",     "host failure"};
+        "stopped by us",   "reset through the i8042", "ACPI reset", "power-off",     "triple fault", "fatal KVM exit",
+        "KVM_RUN failure", "boot deadline",           "time limit", "guest silence", "interrupted",  "host failure"};
     auto const at = static_cast<std::size_t>(k);
     return at < names.size() ? names[at] : "unknown end";
 }
@@ -62,7 +62,8 @@ namespace detail {
 [[nodiscard]] inline std::string last_phase(run_evidence const& e) {
     if (!e.hello)
         return "before its first message";
-    return e.phases.empty() ? std::string("right after hello") : "in phase " + std::string(wire::name_of(e.phases.back().id));
+    return e.phases.empty() ? std::string("right after hello")
+                            : "in phase " + std::string(wire::name_of(e.phases.back().id));
 }
 
 struct decision {
@@ -72,15 +73,15 @@ struct decision {
 
 /// What the agent's own failure means.
 [[nodiscard]] inline decision judge_agent_error(wire::agent_error const& a) {
-    std::string line = "the agent failed in phase " + std::string(wire::name_of(a.at)) + ": " + a.where.substr(0, 64) + ": " +
-                       std::string(message(static_cast<errc>(a.code)));
+    std::string line = "the agent failed in phase " + std::string(wire::name_of(a.at)) + ": " + a.where.substr(0, 64) +
+                       ": " + std::string(message(static_cast<errc>(a.code)));
     if (a.os_errno != 0)
         line += " (errno " + std::to_string(a.os_errno) + ")";
     if (!a.detail.empty())
         line += ", " + a.detail.substr(0, 160);
     if (a.at == wire::agent_phase::exec && a.where == "exec")
-        return {outcome_kind::fail, "the command cannot be started in the guest: " + a.detail.substr(0, 160) + " (errno " +
-                                        std::to_string(a.os_errno) + ")"};
+        return {outcome_kind::fail, "the command cannot be started in the guest: " + a.detail.substr(0, 160) +
+                                        " (errno " + std::to_string(a.os_errno) + ")"};
     bool const lacks = a.os_errno == ENODEV || a.os_errno == ENOSYS || a.os_errno == EOPNOTSUPP ||
                        (a.at == wire::agent_phase::cgroups && a.os_errno == ENOENT) ||
                        (a.at == wire::agent_phase::shell && a.code == static_cast<std::uint32_t>(errc::not_found));
@@ -99,12 +100,13 @@ struct decision {
     default: break;
     }
     if (log.has(log_event::init_killed))
-        return decision{outcome_kind::agent_crash, "the agent (pid 1) died: " + std::string(log.line(log_event::init_killed))};
+        return decision{outcome_kind::agent_crash,
+                        "the agent (pid 1) died: " + std::string(log.line(log_event::init_killed))};
     if (log.has(log_event::panic))
         return decision{outcome_kind::guest_panic, "the guest panicked: " + std::string(log.line(log_event::panic))};
     if (e.crash)
-        return decision{outcome_kind::agent_crash, "the agent died of signal " + std::to_string(e.crash->signal) + " in phase " +
-                                                       std::string(wire::name_of(e.crash->at))};
+        return decision{outcome_kind::agent_crash, "the agent died of signal " + std::to_string(e.crash->signal) +
+                                                       " in phase " + std::string(wire::name_of(e.crash->at))};
     if (e.agent_error)
         return judge_agent_error(*e.agent_error);
     if (e.exit)
@@ -126,10 +128,10 @@ struct decision {
     case end_kind::wall_limit: {
         // Told apart by the agent's sign of life, which comes twice a second.
         bool const silent = e.end_ns - e.last_message_ns > 10'000'000'000 && e.hello.has_value();
-        return decision{silent ? outcome_kind::guest_hang : outcome_kind::wall_limit,
-                        "the time limit of " + seconds_text(static_cast<std::int64_t>(e.end.value)) + " was reached " + where +
-                            (silent ? ", last sign of life " + seconds_text(e.end_ns - e.last_message_ns) + " before" : "") +
-                            oops};
+        return decision{
+            silent ? outcome_kind::guest_hang : outcome_kind::wall_limit,
+            "the time limit of " + seconds_text(static_cast<std::int64_t>(e.end.value)) + " was reached " + where +
+                (silent ? ", last sign of life " + seconds_text(e.end_ns - e.last_message_ns) + " before" : "") + oops};
     }
     default: break;
     }
@@ -272,17 +274,18 @@ struct decision {
 
     v.checks = {check_topology_seen(in), check_log(in), check_scheduler(in)};
     if (scenario)
-        for (auto&& c : {check_memory(in), check_lifetime(in), check_isolation(in), check_progress(in), check_starvation(in),
-                         check_spread(in), check_gap(in), check_wake(in), check_stop(in), check_delivery(in)})
+        for (auto&& c :
+             {check_memory(in), check_lifetime(in), check_isolation(in), check_progress(in), check_starvation(in),
+              check_spread(in), check_gap(in), check_wake(in), check_stop(in), check_delivery(in)})
             v.checks.push_back(c);
     std::erase_if(v.checks, [](check_result const& c) { return c.state == check_state::not_run; });
 
     for (auto const state : {check_state::fail, check_state::inconclusive})
         for (auto const& c : v.checks)
             if (c.state == state) {
-                v.outcome = state == check_state::inconclusive   ? outcome_kind::inconclusive
-                            : c.id == check_id::topology ? outcome_kind::host_error
-                                                         : outcome_kind::fail;
+                v.outcome = state == check_state::inconclusive ? outcome_kind::inconclusive
+                            : c.id == check_id::topology       ? outcome_kind::host_error
+                                                               : outcome_kind::fail;
                 v.line = detail::check_line(c);
                 return v;
             }

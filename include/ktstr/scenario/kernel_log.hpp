@@ -12,24 +12,24 @@ namespace ktstr {
 
 /// What a line of the log can mean. Ordered by how much it decides.
 enum class log_event : std::uint8_t {
-    panic,       ///< The kernel gave up.
-    init_killed, ///< Pid 1 died: in our guests that is the agent.
-    oops,        ///< A fault in kernel mode.
-    hard_lockup, ///< A CPU did not even take an NMI's perf tick.
-    soft_lockup, ///< A CPU did not schedule for 20 s and more.
-    rcu_stall,   ///< A grace period did not end.
-    hung_task,   ///< A task blocked for two minutes and more.
-    out_of_memory, ///< A process was killed for its memory.
+    panic,           ///< The kernel gave up.
+    init_killed,     ///< Pid 1 died: in our guests that is the agent.
+    oops,            ///< A fault in kernel mode.
+    hard_lockup,     ///< A CPU did not even take an NMI's perf tick.
+    soft_lockup,     ///< A CPU did not schedule for 20 s and more.
+    rcu_stall,       ///< A grace period did not end.
+    hung_task,       ///< A task blocked for two minutes and more.
+    out_of_memory,   ///< A process was killed for its memory.
     scheduler_death, ///< A sched_ext scheduler was thrown out by the kernel.
-    agent_failed, ///< Our pid 1 says which of its phases failed.
+    agent_failed,    ///< Our pid 1 says which of its phases failed.
 };
 inline constexpr std::size_t log_events = 10;
 
 /// The name of an event in reports.
 [[nodiscard]] constexpr std::string_view name_of(log_event e) noexcept {
     constexpr std::array<std::string_view, log_events> names{
-        "kernel panic", "init killed", "oops", "hard lockup", "soft lockup", "RCU stall", "hung task",
-        "out of memory", "scheduler death", "agent failure"};
+        "kernel panic", "init killed", "oops",          "hard lockup",     "soft lockup",
+        "RCU stall",    "hung task",   "out of memory", "scheduler death", "agent failure"};
     auto const at = static_cast<std::size_t>(e);
     return at < names.size() ? names[at] : "unknown event";
 }
@@ -100,7 +100,9 @@ struct log_findings {
     std::array<std::string_view, log_events> first{};
 
     [[nodiscard]] constexpr bool has(log_event e) const noexcept { return count[static_cast<std::size_t>(e)] != 0; }
-    [[nodiscard]] constexpr std::string_view line(log_event e) const noexcept { return first[static_cast<std::size_t>(e)]; }
+    [[nodiscard]] constexpr std::string_view line(log_event e) const noexcept {
+        return first[static_cast<std::size_t>(e)];
+    }
 };
 
 /// Reads every line of `log`. Lines longer than 1024 bytes are read in their first 1024. Linear in the size of the log.

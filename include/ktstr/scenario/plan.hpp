@@ -48,11 +48,11 @@ enum class work_type : std::uint8_t {
 
 /// One cgroup and its workers.
 struct cgroup_plan {
-    std::string name;                 ///< Unique, [a-z0-9_-]+.
-    std::vector<std::uint32_t> cpus;  ///< Allowed CPUs, sorted, unique; empty = all.
+    std::string name;                ///< Unique, [a-z0-9_-]+.
+    std::vector<std::uint32_t> cpus; ///< Allowed CPUs, sorted, unique; empty = all.
     std::uint32_t workers = 1;
     work_type work = work_type::spin;
-    std::uint32_t weight = 100;       ///< cpu.weight, 1-10000.
+    std::uint32_t weight = 100; ///< cpu.weight, 1-10000.
     static void describe(auto& io, auto& m) { io(m.name), io(m.cpus), io(m.workers), io(m.work), io(m.weight); }
     friend bool operator==(cgroup_plan const&, cgroup_plan const&) = default;
 };
@@ -60,17 +60,17 @@ struct cgroup_plan {
 /// A failure made on purpose, so that a user can see what each verdict looks like and trust a pass.
 enum class fault_kind : std::uint8_t {
     none,
-    guest_panic,       ///< The kernel panics (sysrq c).
-    agent_abort,       ///< The agent aborts.
-    out_of_memory,     ///< A worker eats memory until the kernel kills it.
-    hang,              ///< The agent goes silent with its CPU spinning.
-    port_garbage,      ///< The agent writes rubbish between its frames, then goes on.
-    stop_worker,       ///< One worker is stopped (SIGSTOP) for the rest of the run.
-    starve_weight,     ///< One worker is moved to a cgroup of cpu.weight 1 beside its own.
-    realtime_hog,      ///< A SCHED_FIFO process spins on each CPU of the cgroup.
-    leave_cpuset,      ///< One worker is moved out of its cgroup and onto every CPU.
-    worker_exit,       ///< One worker exits early.
-    oops_line,         ///< A line that reads like a kernel oops is written to the log.
+    guest_panic,   ///< The kernel panics (sysrq c).
+    agent_abort,   ///< The agent aborts.
+    out_of_memory, ///< A worker eats memory until the kernel kills it.
+    hang,          ///< The agent goes silent with its CPU spinning.
+    port_garbage,  ///< The agent writes rubbish between its frames, then goes on.
+    stop_worker,   ///< One worker is stopped (SIGSTOP) for the rest of the run.
+    starve_weight, ///< One worker is moved to a cgroup of cpu.weight 1 beside its own.
+    realtime_hog,  ///< A SCHED_FIFO process spins on each CPU of the cgroup.
+    leave_cpuset,  ///< One worker is moved out of its cgroup and onto every CPU.
+    worker_exit,   ///< One worker exits early.
+    oops_line,     ///< A line that reads like a kernel oops is written to the log.
 };
 [[nodiscard]] constexpr fault_kind last_of(fault_kind) noexcept { return fault_kind::oops_line; }
 
@@ -87,13 +87,13 @@ struct fault_plan {
 /// What must hold. A bound of 0 switches its check off.
 struct check_plan {
     std::uint32_t starvation_percent = 10; ///< A worker below this part of its fair share is starved.
-    std::uint32_t spread_percent = 150;    ///< Largest minus smallest share of a cgroup's workers, in % of the fair share.
-    std::uint64_t gap_ns = 2'000'000'000;  ///< Longest wait for a CPU that was there to be had.
-    std::uint64_t wake_p99_ns = 0;         ///< 99th percentile of wake lateness.
-    bool isolation = true;                 ///< Workers stay on the CPUs of their cgroup.
-    bool progress = true;                  ///< Every worker does some work.
-    bool kernel_log = true;                ///< No panic, oops, lockup, hung task or RCU stall in the log.
-    std::string scheduler;                 ///< Must be the one that ran: "default", or sched_ext ops name; empty = any.
+    std::uint32_t spread_percent = 150; ///< Largest minus smallest share of a cgroup's workers, in % of the fair share.
+    std::uint64_t gap_ns = 2'000'000'000; ///< Longest wait for a CPU that was there to be had.
+    std::uint64_t wake_p99_ns = 0;        ///< 99th percentile of wake lateness.
+    bool isolation = true;                ///< Workers stay on the CPUs of their cgroup.
+    bool progress = true;                 ///< Every worker does some work.
+    bool kernel_log = true;               ///< No panic, oops, lockup, hung task or RCU stall in the log.
+    std::string scheduler;                ///< Must be the one that ran: "default", or sched_ext ops name; empty = any.
     static void describe(auto& io, auto& m) {
         io(m.starvation_percent), io(m.spread_percent), io(m.gap_ns), io(m.wake_p99_ns);
         io(m.isolation), io(m.progress), io(m.kernel_log), io(m.scheduler);
@@ -122,7 +122,8 @@ struct topology_plan {
 };
 
 /// The request for a machine of shape `t` with nodes as `layout` says.
-[[nodiscard]] inline topology_plan make_topology_plan(topology const& t, numa_layout const& layout = {}, bool check = true) {
+[[nodiscard]] inline topology_plan make_topology_plan(topology const& t, numa_layout const& layout = {},
+                                                      bool check = true) {
     topology_plan out{.check = check, .nodes = t.nodes, .llcs = t.llcs, .cores = t.cores, .threads = t.threads};
     for (auto const& size : layout.memory)
         out.node_memory.push_back(size.raw);
@@ -130,7 +131,9 @@ struct topology_plan {
     return out;
 }
 /// The shape in a request.
-[[nodiscard]] constexpr topology shape_of(topology_plan const& t) noexcept { return {t.nodes, t.llcs, t.cores, t.threads}; }
+[[nodiscard]] constexpr topology shape_of(topology_plan const& t) noexcept {
+    return {t.nodes, t.llcs, t.cores, t.threads};
+}
 /// The nodes in a request.
 [[nodiscard]] inline numa_layout layout_of(topology_plan const& t) {
     numa_layout out;
@@ -143,19 +146,19 @@ struct topology_plan {
 /// The whole plan.
 struct plan {
     run_mode mode = run_mode::scenario;
-    std::string scenario;                     ///< Name, for reports.
+    std::string scenario;                      ///< Name, for reports.
     std::uint64_t duration_ns = 5'000'000'000; ///< Guest time the scenario runs.
     std::uint64_t seed = 0;
     std::vector<cgroup_plan> cgroups;
     topology_plan topology;
-    std::uint32_t host_cpus = 0;              ///< CPUs that back the vCPUs: the declared oversubscription; 0 = one each.
+    std::uint32_t host_cpus = 0; ///< CPUs that back the vCPUs: the declared oversubscription; 0 = one each.
     check_plan checks;
     fault_plan fault;
-    std::vector<std::string> arguments;       ///< exec: the command; shell: the shell to start, empty = find one.
-    std::vector<std::string> environment;     ///< NAME=value; added to PATH, HOME and TERM.
-    std::string folder;                       ///< Working folder of the command; empty = "/".
-    bool forward_stdin = false;               ///< exec: standard input comes from `stdin_data` messages, else /dev/null.
-    std::uint16_t rows = 24, columns = 80;    ///< shell: the terminal's size at the start.
+    std::vector<std::string> arguments;    ///< exec: the command; shell: the shell to start, empty = find one.
+    std::vector<std::string> environment;  ///< NAME=value; added to PATH, HOME and TERM.
+    std::string folder;                    ///< Working folder of the command; empty = "/".
+    bool forward_stdin = false;            ///< exec: standard input comes from `stdin_data` messages, else /dev/null.
+    std::uint16_t rows = 24, columns = 80; ///< shell: the terminal's size at the start.
     leave_by leave = leave_by::reboot;
     std::uint64_t go_timeout_ns = 60'000'000'000; ///< Guest time the agent waits for the host's go.
     std::uint64_t stop_grace_ns = 10'000'000'000; ///< Guest time workers get to stop before they are killed.
@@ -224,8 +227,9 @@ inline constexpr std::uint32_t max_plan_cpus = max_cpus;
 
 /// The name of a fault as users write it; empty for a value outside the enumeration.
 [[nodiscard]] constexpr std::string_view name_of(fault_kind k) noexcept {
-    constexpr std::array<std::string_view, 12> names{"none", "panic", "agent-abort", "oom", "hang", "garbage", "stop",
-                                                     "weight", "rt-hog", "leave-cpuset", "worker-exit", "oops-line"};
+    constexpr std::array<std::string_view, 12> names{"none",   "panic",        "agent-abort", "oom",
+                                                     "hang",   "garbage",      "stop",        "weight",
+                                                     "rt-hog", "leave-cpuset", "worker-exit", "oops-line"};
     auto const at = static_cast<std::size_t>(k);
     return at < names.size() ? names[at] : std::string_view{};
 }

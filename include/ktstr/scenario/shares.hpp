@@ -22,10 +22,10 @@ namespace ktstr {
 
 /// One worker's part.
 struct worker_share {
-    std::size_t report = 0;   ///< Index into the evidence's workers.
-    double got_ns = 0;        ///< Delivered CPU time it consumed.
-    double fair_ns = 0;       ///< What it should have had; 0 = cannot be said.
-    bool judged = false;      ///< Whether the comparison means something for its work type.
+    std::size_t report = 0; ///< Index into the evidence's workers.
+    double got_ns = 0;      ///< Delivered CPU time it consumed.
+    double fair_ns = 0;     ///< What it should have had; 0 = cannot be said.
+    bool judged = false;    ///< Whether the comparison means something for its work type.
     /// Part of the fair share in percent.
     [[nodiscard]] double percent() const noexcept { return fair_ns > 0 ? 100.0 * got_ns / fair_ns : 0.0; }
 };
@@ -33,8 +33,9 @@ struct worker_share {
 /// All workers' parts, and what they make together.
 struct share_table {
     std::vector<worker_share> workers;
-    double unit_ns = 0;       ///< Delivered CPU time per unit, over all workers; 0 when nobody worked.
-    double used_percent = 0;  ///< Workers' time at their fastest pace, % of the delivered time; 0 = unknown.
+    double unit_ns = 0;      ///< Delivered CPU time per unit, over all workers; 0 when nobody worked.
+    double used_percent = 0; ///< Workers' time at their fastest pace, % of the delivered time; 0 = unknown.
+    double busy_percent = 0; ///< Workers' CPU time by the guest's own accounts, % of what its CPUs had; 0 = unknown.
 };
 
 /// Reports that belong to the plan: the evidence comes from a guest that may claim anything.
@@ -63,6 +64,11 @@ struct share_table {
         out.unit_ns = delivered / all_units;
     if (d.known && d.cpu_ns > 0)
         out.used_percent = 100.0 * fastest / delivered;
+    auto const length = e.scenario_start && e.scenario_end && e.scenario_end->guest_ns > e.scenario_start->guest_ns
+                            ? static_cast<double>(e.scenario_end->guest_ns - e.scenario_start->guest_ns)
+                            : 0.0;
+    if (length > 0)
+        out.busy_percent = 100.0 * all_cpu / (length * static_cast<double>(cpus_of(p.topology)));
 
     // What each worker got, first in guest CPU time at its work type's price, then scaled to the delivered total.
     double sum = 0;
@@ -117,8 +123,9 @@ struct share_table {
 
 /// How long a worker waited for a CPU that was there to be had, nanoseconds of delivered or offered CPU time.
 struct fair_gap {
-    std::int64_t by_work_ns = 0;    ///< Time others worked on its CPU between two of its own steps.
-    std::int64_t by_service_ns = 0; ///< The gap on the guest's clock, less what the host withheld and the guest's stalls.
+    std::int64_t by_work_ns = 0; ///< Time others worked on its CPU between two of its own steps.
+    std::int64_t by_service_ns =
+        0; ///< The gap on the guest's clock, less what the host withheld and the guest's stalls.
     [[nodiscard]] std::int64_t worst() const noexcept { return std::max(by_work_ns, by_service_ns); }
 };
 
@@ -136,8 +143,8 @@ struct fair_gap {
     auto const end = static_cast<std::int64_t>(w.gap_at_ns & (INT64_MAX >> 2)) + clock_offset(e);
     auto const offered = offered_between(e, w.gap_cpu, end - gap, end);
     auto const from = w.gap_at_ns > w.gap_ns ? w.gap_at_ns - w.gap_ns : 0;
-    out.by_service_ns = std::max<std::int64_t>(0, std::min(gap, offered) -
-                                                      stalled_between(e, from, w.gap_at_ns, progress_period));
+    out.by_service_ns =
+        std::max<std::int64_t>(0, std::min(gap, offered) - stalled_between(e, from, w.gap_at_ns, progress_period));
     return out;
 }
 

@@ -17,8 +17,8 @@ namespace ktstr {
 /// What came out. Closed; text, JSON and exit code all derive from this one value.
 enum class outcome_kind : std::uint8_t {
     pass,
-    fail,         ///< A check failed, a worker was killed, a command returned non-zero.
-    usage,        ///< What the user named is wrong; found before a machine started (made by the tool, not by the judge).
+    fail,  ///< A check failed, a worker was killed, a command returned non-zero.
+    usage, ///< What the user named is wrong; found before a machine started (made by the tool, not by the judge).
     inconclusive, ///< The run is too disturbed or too thin to say.
     skip,         ///< This machine or kernel lacks something needed.
     host_error,   ///< Our failure or the host's.
@@ -59,9 +59,9 @@ inline constexpr std::size_t check_ids = 13;
 
 /// The name of a check in reports.
 [[nodiscard]] constexpr std::string_view name_of(check_id c) noexcept {
-    constexpr std::array<std::string_view, check_ids> names{"topology", "kernel-log", "scheduler", "memory",
-                                                            "lifetime", "isolation",  "progress",  "starvation",
-                                                            "spread",   "gap",        "wake",      "stop", "delivery"};
+    constexpr std::array<std::string_view, check_ids> names{
+        "topology",   "kernel-log", "scheduler", "memory", "lifetime", "isolation", "progress",
+        "starvation", "spread",     "gap",       "wake",   "stop",     "delivery"};
     auto const at = static_cast<std::size_t>(c);
     return at < names.size() ? names[at] : "unknown check";
 }
@@ -90,16 +90,16 @@ struct check_result {
 struct cgroup_row {
     std::string name;
     std::uint32_t workers = 0;
-    std::string cpus;                  ///< As the kernel lists them; empty = all.
+    std::string cpus; ///< As the kernel lists them; empty = all.
     std::uint64_t units = 0;
     std::uint64_t iterations = 0;
     double share_min = 0, share_mean = 0, share_max = 0; ///< % of the fair share, by worker; 0 when not measured.
-    std::int64_t gap_ns = 0;           ///< Worst wait for a CPU that was there.
-    std::uint64_t raw_gap_ns = 0;      ///< Worst gap by the guest's clock.
+    std::int64_t gap_ns = 0;                             ///< Worst wait for a CPU that was there.
+    std::uint64_t raw_gap_ns = 0;                        ///< Worst gap by the guest's clock.
     std::uint64_t migrations = 0;
-    std::uint64_t run_delay_ns = 0;    ///< Mean by worker, guest's account.
+    std::uint64_t run_delay_ns = 0; ///< Mean by worker, guest's account.
     std::uint64_t wake_p50_ns = 0, wake_p99_ns = 0;
-    std::uint64_t usage_ns = 0;        ///< cpu.stat.
+    std::uint64_t usage_ns = 0; ///< cpu.stat.
     std::uint64_t throttled_ns = 0;
     std::uint64_t oom_kills = 0;
 };
@@ -110,15 +110,15 @@ struct verdict {
     std::string line;                 ///< The one line that decided it.
     std::vector<check_result> checks; ///< Those that ran, in deciding order.
     std::vector<cgroup_row> cgroups;
-    delivery time;                    ///< Delivered CPU time, noise, stalls.
-    std::vector<phase_mark> phases;   ///< Boot and run phases on both clocks.
-    std::int64_t boot_ns = 0;         ///< From the machine's start to hello, host time; 0 = no hello.
-    std::string scheduler;            ///< Which one ran: "default" or the sched_ext name; empty = unknown.
-    std::int32_t guest_code = -1;     ///< From the exit message; -1 = none came.
-    bool from_command = false;        ///< exec, shell: the outcome is the command's exit code.
-    int signal = 0;                   ///< interrupted: which.
+    delivery time;                  ///< Delivered CPU time, noise, stalls.
+    std::vector<phase_mark> phases; ///< Boot and run phases on both clocks.
+    std::int64_t boot_ns = 0;       ///< From the machine's start to hello, host time; 0 = no hello.
+    std::string scheduler;          ///< Which one ran: "default" or the sched_ext name; empty = unknown.
+    std::int32_t guest_code = -1;   ///< From the exit message; -1 = none came.
+    bool from_command = false;      ///< exec, shell: the outcome is the command's exit code.
+    int signal = 0;                 ///< interrupted: which.
     machine_end end;
-    std::vector<vcpu_time> vcpus;     ///< The observer's account: each vCPU thread's CPU time and wait.
+    std::vector<vcpu_time> vcpus; ///< The observer's account: each vCPU thread's CPU time and wait.
     std::vector<exit_count> exits;
     wire::decoder_counts frames;
 };

@@ -17,9 +17,9 @@
 namespace ktstr::wire {
 
 /// What the guest sends.
-using guest_message = std::variant<hello, phase, output, topology_report, worker_report, cgroup_report, kernel_log,
-                                   scheduler_state, scenario_start, scenario_end, agent_error, crash, exit_message,
-                                   progress>;
+using guest_message =
+    std::variant<hello, phase, output, topology_report, worker_report, cgroup_report, kernel_log, scheduler_state,
+                 scenario_start, scenario_end, agent_error, crash, exit_message, progress>;
 /// What the host sends.
 using host_message = std::variant<go, stop_request, stdin_data, window_size, heartbeat_reply>;
 

@@ -167,9 +167,7 @@ public:
     }
 
 private:
-    void refuse(errc code) noexcept {
-        stick(error{code, 0, in_.offset(), where_});
-    }
+    void refuse(errc code) noexcept { stick(error{code, 0, in_.offset(), where_}); }
     void stick(error const& e) noexcept {
         if (!failed_)
             error_ = e;

@@ -62,9 +62,9 @@ enum class agent_phase : std::uint8_t {
 
 /// The name of a phase as users read it.
 [[nodiscard]] constexpr std::string_view name_of(agent_phase p) noexcept {
-    constexpr std::array<std::string_view, 17> names{"start",   "mounts", "plan", "modules", "port",   "go",
-                                                     "topology", "scheduler", "cgroups", "spawn", "run", "stop",
-                                                     "collect", "report", "exec", "shell", "ending"};
+    constexpr std::array<std::string_view, 17> names{"start",    "mounts",    "plan",    "modules", "port",  "go",
+                                                     "topology", "scheduler", "cgroups", "spawn",   "run",   "stop",
+                                                     "collect",  "report",    "exec",    "shell",   "ending"};
     auto const at = static_cast<std::size_t>(p);
     return at < names.size() ? names[at] : "unknown phase";
 }
@@ -72,15 +72,15 @@ enum class agent_phase : std::uint8_t {
 /// The first message: the guest is up to its pid 1.
 struct hello {
     static constexpr message_type type = message_type::hello;
-    std::uint16_t protocol = 1;      ///< Protocol version the agent speaks.
-    std::uint64_t guest_ns = 0;      ///< Guest time when this was sent.
-    std::uint64_t start_ns = 0;      ///< Guest time when pid 1 started.
-    std::uint64_t mounts_ns = 0;     ///< Guest time when the mounts were done.
-    std::uint64_t modules_ns = 0;    ///< Guest time when the modules were loaded.
-    std::uint32_t cpus_online = 0;   ///< CPUs the guest has online.
-    std::uint64_t memory_bytes = 0;  ///< MemTotal.
-    std::string release;             ///< uname -r.
-    std::string command_line;        ///< /proc/cmdline without its newline.
+    std::uint16_t protocol = 1;     ///< Protocol version the agent speaks.
+    std::uint64_t guest_ns = 0;     ///< Guest time when this was sent.
+    std::uint64_t start_ns = 0;     ///< Guest time when pid 1 started.
+    std::uint64_t mounts_ns = 0;    ///< Guest time when the mounts were done.
+    std::uint64_t modules_ns = 0;   ///< Guest time when the modules were loaded.
+    std::uint32_t cpus_online = 0;  ///< CPUs the guest has online.
+    std::uint64_t memory_bytes = 0; ///< MemTotal.
+    std::string release;            ///< uname -r.
+    std::string command_line;       ///< /proc/cmdline without its newline.
     static void describe(auto& io, auto& m) {
         io(m.protocol), io(m.guest_ns), io(m.start_ns), io(m.mounts_ns), io(m.modules_ns);
         io(m.cpus_online), io(m.memory_bytes), io(m.release), io(m.command_line);
@@ -123,31 +123,31 @@ enum class worker_end : std::uint8_t { finished, signaled, exited_early, killed_
 /// Everything one worker measured about itself.
 struct worker_report {
     static constexpr message_type type = message_type::worker_report;
-    std::uint32_t cgroup = 0;              ///< Index into the plan's cgroups.
-    std::uint32_t index = 0;               ///< Index within the cgroup.
+    std::uint32_t cgroup = 0; ///< Index into the plan's cgroups.
+    std::uint32_t index = 0;  ///< Index within the cgroup.
     std::int32_t pid = 0;
     worker_end end = worker_end::finished;
-    std::int32_t end_code = 0;             ///< Exit code or signal number.
-    std::uint64_t work_units = 0;          ///< Fixed amounts of work done.
-    std::uint64_t iterations = 0;          ///< Rounds of the work type's loop.
-    std::uint64_t wall_ns = 0;             ///< From its go to its last checkpoint.
-    std::uint64_t cpu_ns = 0;              ///< CPU time as the guest accounts it (stolen time included).
-    std::uint64_t run_delay_ns = 0;        ///< /proc/PID/schedstat field 2.
-    std::uint64_t time_slices = 0;         ///< /proc/PID/schedstat field 3.
-    std::uint64_t wait_ns = 0;             ///< wait_sum of /proc/PID/sched; 0 when the kernel does not give it.
-    std::uint64_t gap_ns = 0;              ///< Largest guest time between two checkpoints.
-    std::uint64_t gap_at_ns = 0;           ///< Guest time at the end of that gap.
-    std::uint32_t gap_cpu = 0;             ///< CPU at the end of that gap.
-    std::uint64_t waited_units = 0;        ///< Most units others did on this CPU between two of our checkpoints.
-    std::uint64_t waited_at_ns = 0;        ///< Guest time at the end of that wait.
-    std::uint32_t waited_cpu = 0;          ///< CPU of that wait.
-    std::uint64_t fastest_unit_ps = 0;     ///< Least guest time per unit of any batch, picoseconds.
-    std::uint64_t migrations = 0;          ///< Checkpoints on another CPU than the one before.
-    std::vector<std::uint64_t> cpus_used;  ///< Bitmap, CPU 0 is bit 0 of word 0.
-    std::vector<std::uint64_t> cpu_units;  ///< Work units by CPU.
-    std::uint64_t wakes = 0;               ///< Timed sleeps ended.
-    std::uint64_t wake_max_ns = 0;         ///< Largest lateness of a wake.
-    std::uint64_t wake_sum_ns = 0;         ///< Sum of lateness.
+    std::int32_t end_code = 0;                 ///< Exit code or signal number.
+    std::uint64_t work_units = 0;              ///< Fixed amounts of work done.
+    std::uint64_t iterations = 0;              ///< Rounds of the work type's loop.
+    std::uint64_t wall_ns = 0;                 ///< From its go to its last checkpoint.
+    std::uint64_t cpu_ns = 0;                  ///< CPU time as the guest accounts it (stolen time included).
+    std::uint64_t run_delay_ns = 0;            ///< /proc/PID/schedstat field 2.
+    std::uint64_t time_slices = 0;             ///< /proc/PID/schedstat field 3.
+    std::uint64_t wait_ns = 0;                 ///< wait_sum of /proc/PID/sched; 0 when the kernel does not give it.
+    std::uint64_t gap_ns = 0;                  ///< Largest guest time between two checkpoints.
+    std::uint64_t gap_at_ns = 0;               ///< Guest time at the end of that gap.
+    std::uint32_t gap_cpu = 0;                 ///< CPU at the end of that gap.
+    std::uint64_t waited_units = 0;            ///< Most units others did on this CPU between two of our checkpoints.
+    std::uint64_t waited_at_ns = 0;            ///< Guest time at the end of that wait.
+    std::uint32_t waited_cpu = 0;              ///< CPU of that wait.
+    std::uint64_t fastest_unit_ps = 0;         ///< Least guest time per unit of any batch, picoseconds.
+    std::uint64_t migrations = 0;              ///< Checkpoints on another CPU than the one before.
+    std::vector<std::uint64_t> cpus_used;      ///< Bitmap, CPU 0 is bit 0 of word 0.
+    std::vector<std::uint64_t> cpu_units;      ///< Work units by CPU.
+    std::uint64_t wakes = 0;                   ///< Timed sleeps ended.
+    std::uint64_t wake_max_ns = 0;             ///< Largest lateness of a wake.
+    std::uint64_t wake_sum_ns = 0;             ///< Sum of lateness.
     std::vector<std::uint32_t> wake_histogram; ///< Counts by `wake_bucket`; trailing zeros cut.
     static void describe(auto& io, auto& m) {
         io(m.cgroup), io(m.index), io(m.pid), io(m.end), io(m.end_code), io(m.work_units), io(m.iterations);
@@ -161,11 +161,11 @@ struct worker_report {
 /// What the kernel says about one cgroup at the end.
 struct cgroup_report {
     static constexpr message_type type = message_type::cgroup_report;
-    std::uint32_t cgroup = 0;         ///< Index into the plan's cgroups.
-    std::string effective_cpus;       ///< cpuset.cpus.effective; empty when there is no cpuset controller.
-    std::uint64_t usage_us = 0;       ///< cpu.stat usage_usec.
-    std::uint64_t throttled_us = 0;   ///< cpu.stat throttled_usec.
-    std::uint64_t oom_kills = 0;      ///< memory.events oom_kill.
+    std::uint32_t cgroup = 0;       ///< Index into the plan's cgroups.
+    std::string effective_cpus;     ///< cpuset.cpus.effective; empty when there is no cpuset controller.
+    std::uint64_t usage_us = 0;     ///< cpu.stat usage_usec.
+    std::uint64_t throttled_us = 0; ///< cpu.stat throttled_usec.
+    std::uint64_t oom_kills = 0;    ///< memory.events oom_kill.
     static void describe(auto& io, auto& m) {
         io(m.cgroup), io(m.effective_cpus), io(m.usage_us), io(m.throttled_us), io(m.oom_kills);
     }
@@ -186,11 +186,11 @@ enum class state_moment : std::uint8_t { before_run, after_run };
 struct scheduler_state {
     static constexpr message_type type = message_type::scheduler_state;
     state_moment when = state_moment::before_run;
-    bool ext_supported = false;     ///< /sys/kernel/sched_ext exists.
-    std::string state;              ///< /sys/kernel/sched_ext/state: "enabled", "disabled", ...
-    std::string ops;                ///< /sys/kernel/sched_ext/root/ops; empty when none is loaded.
-    std::uint64_t enable_seq = 0;   ///< /sys/kernel/sched_ext/enable_seq.
-    std::uint64_t rejected = 0;     ///< /sys/kernel/sched_ext/nr_rejected.
+    bool ext_supported = false;   ///< /sys/kernel/sched_ext exists.
+    std::string state;            ///< /sys/kernel/sched_ext/state: "enabled", "disabled", ...
+    std::string ops;              ///< /sys/kernel/sched_ext/root/ops; empty when none is loaded.
+    std::uint64_t enable_seq = 0; ///< /sys/kernel/sched_ext/enable_seq.
+    std::uint64_t rejected = 0;   ///< /sys/kernel/sched_ext/nr_rejected.
     static void describe(auto& io, auto& m) {
         io(m.when), io(m.ext_supported), io(m.state), io(m.ops), io(m.enable_seq), io(m.rejected);
     }
@@ -215,11 +215,11 @@ struct scenario_end {
 struct agent_error {
     static constexpr message_type type = message_type::agent_error;
     agent_phase at = agent_phase::start;
-    std::uint32_t code = 0;     ///< `ktstr::errc`.
-    std::int32_t os_errno = 0;  ///< errno, or 0.
-    std::uint64_t value = 0;    ///< The error's one number.
-    std::string where;          ///< The error's place: "open", "cgroup.procs", ...
-    std::string detail;         ///< What it was about: a path, a module's name.
+    std::uint32_t code = 0;    ///< `ktstr::errc`.
+    std::int32_t os_errno = 0; ///< errno, or 0.
+    std::uint64_t value = 0;   ///< The error's one number.
+    std::string where;         ///< The error's place: "open", "cgroup.procs", ...
+    std::string detail;        ///< What it was about: a path, a module's name.
     static void describe(auto& io, auto& m) {
         io(m.at), io(m.code), io(m.os_errno), io(m.value), io(m.where), io(m.detail);
     }

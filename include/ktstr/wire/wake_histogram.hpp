@@ -33,7 +33,8 @@ inline constexpr std::size_t wake_buckets = 4 * 40;
 }
 
 /// The upper edge of the bucket that holds the `percent`-th percentile; 0 when nothing was counted.
-[[nodiscard]] constexpr std::uint64_t wake_percentile(std::span<std::uint32_t const> counts, unsigned percent) noexcept {
+[[nodiscard]] constexpr std::uint64_t wake_percentile(std::span<std::uint32_t const> counts,
+                                                      unsigned percent) noexcept {
     std::uint64_t total = 0;
     for (auto const n : counts)
         total += n;
