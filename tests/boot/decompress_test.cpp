@@ -98,6 +98,29 @@ TEST_CASE("Decompressor: the set unpacks what its members know") {
     CHECK_FALSE(every{}.knows(compression::bzip2));
 }
 
+namespace {
+// [own_decompressor]
+/// Takes modules and kernels that are not compressed at all.
+struct plain_decompressor {
+    [[nodiscard]] bool knows(compression method) const noexcept { return method == compression::none; }
+    [[nodiscard]] result<std::vector<std::byte>> unpack(std::span<std::byte const> in, std::uint64_t,
+                                                        std::uint64_t limit) const {
+        if (detect_compression(in) != compression::none)
+            return fail(errc::unsupported, "plain.magic");
+        if (in.size() > limit)
+            return fail(errc::no_space, "plain.limit", limit);
+        return std::vector<std::byte>(in.begin(), in.end());
+    }
+};
+static_assert(explain_decompressor<plain_decompressor>());
+// [/own_decompressor]
+} // namespace
+
+TEST_CASE("decompress: a harness's own model joins a set") {
+    byte_list const in(10, std::byte{7});
+    CHECK(*decompressor_set<zstd_decompressor, plain_decompressor>{}.unpack(in, 0, 10) == in);
+}
+
 TEST_CASE("decompress: the null model refuses everything and names the method") {
     static_assert(explain_decompressor<no_decompressor>());
     auto const packed = pack_zstd(byte_list(100));

@@ -45,6 +45,10 @@ struct mapped_source {
         }
         return pread_all(fd, to, offset);
     }
+    /// Holes of the file stay what guest RAM was before: fresh pages instead of copies of the page cache's zeros.
+    [[nodiscard]] file_extent next_data(std::uint64_t offset, std::uint64_t end) const noexcept {
+        return file_source{fd}.next_data(offset, end);
+    }
 };
 static_assert(ImageSource<mapped_source>);
 
