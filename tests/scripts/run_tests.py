@@ -136,9 +136,16 @@ class Runner:
             return
         self.say(f"-- {stage.name}: {stage.about} [{time.monotonic() - self.start:.0f} s]")
         together = [p for p in programs if p.parallel]
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1)
+        try:
             for done in [pool.submit(self.run_one, p) for p in together]:
                 done.result()
+        except BaseException:
+            # What waits is dropped and what runs is ended, so that an interruption is quick.
+            pool.shutdown(wait=False, cancel_futures=True)
+            stop_all()
+            raise
+        pool.shutdown()
         for program in programs:
             if not program.parallel:
                 self.run_one(program)
