@@ -89,6 +89,7 @@
 
 #include "ktstr/agent/agent.hpp"
 #include "ktstr/agent/cgroup.hpp"
+#include "ktstr/agent/clone_into.hpp"
 #include "ktstr/agent/command.hpp"
 #include "ktstr/agent/crash_handler.hpp"
 #include "ktstr/agent/crew.hpp"

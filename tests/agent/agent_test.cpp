@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ktstr/agent/agent.hpp"
+#include "ktstr/agent/clone_into.hpp"
 #include "ktstr/agent/crew.hpp"
 #include "ktstr/agent/ending.hpp"
 #include "ktstr/agent/faults.hpp"
@@ -80,6 +81,32 @@ TEST_CASE("crew: workers that were never let go die with it") {
         CHECK(!workers.all_reaped());
     }
     CHECK(::kill(pid, 0) == -1);
+}
+
+TEST_CASE("clone_into: what is no cgroup is refused, and nobody is born") {
+    auto const folder = unique_fd::open("/tmp", O_RDONLY | O_DIRECTORY);
+    REQUIRE(folder);
+    auto const born = fork_into(folder->get());
+    REQUIRE(!born);
+    CHECK(born.error().where == "clone3");
+}
+
+TEST_CASE("crew: a folder that is no cgroup leads back to fork and move") {
+    struct plain_folder : no_cgroups {
+        int moves = 0;
+        unique_fd open(std::string_view) noexcept {
+            return unique_fd(::open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        }
+        result<> move(std::string_view, pid_t) noexcept {
+            ++moves;
+            return {};
+        }
+    } groups;
+    plan p;
+    p.cgroups = {{.name = "a", .workers = 2}};
+    crew workers;
+    REQUIRE(workers.spawn(p, groups, [] {}));
+    CHECK(groups.moves == 2);
 }
 
 TEST_CASE("faults: a worker sent out of its cpuset is seen outside") {

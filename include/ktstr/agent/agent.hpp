@@ -59,9 +59,12 @@ namespace detail {
     return out;
 }
 
+/// Above every realtime task that a fault plants.
+inline constexpr int agent_priority = 50;
+
 /// The agent must get the CPU whatever scheduler is under test; its children start as ordinary tasks.
 inline void take_precedence() noexcept {
-    sched_param const param{.sched_priority = 1};
+    sched_param const param{.sched_priority = agent_priority};
     ::sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &param);
     ::mlockall(MCL_CURRENT);
 }
@@ -90,6 +93,8 @@ inline void take_precedence() noexcept {
     host.open_kernel_log();
     host.send_kernel_log();
     take_precedence();
+    // Without it the kernel keeps no wait_sum; kernels without schedstats have no such file.
+    (void)write_control("/proc/sys/kernel/sched_schedstats", "1");
 
     host.enter(agent_phase::plan);
     host.detail = plan_path;

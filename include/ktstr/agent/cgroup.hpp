@@ -5,6 +5,7 @@
 
 #include "ktstr/base/error.hpp"
 #include "ktstr/base/fail.hpp"
+#include "ktstr/sys/fd.hpp"
 #include "ktstr/sys/io.hpp"
 
 #include <array>
@@ -73,6 +74,7 @@ concept cgroup_tree_sets = requires(G& g, std::string_view name, char const* fil
 template <class G>
 concept cgroup_tree_moves = requires(G& g, std::string_view name, pid_t pid) {
     { g.move(name, pid) } -> std::same_as<result<>>;
+    { g.open(name) } -> std::same_as<unique_fd>;
     { g.detail() } -> std::convertible_to<std::string>;
 };
 } // namespace detail
@@ -91,7 +93,7 @@ consteval bool explain_cgroup_tree() {
     static_assert(detail::cgroup_tree_sets<G>,
                   "CgroupTree: missing `result<> set(name, file, value, where)` or `std::string get(name, file)`");
     static_assert(detail::cgroup_tree_moves<G>,
-                  "CgroupTree: missing `result<> move(name, pid)` or `std::string detail()`");
+                  "CgroupTree: missing `result<> move(name, pid)`, `unique_fd open(name)` or `std::string detail()`");
     return CgroupTree<G>;
 }
 
@@ -104,6 +106,7 @@ struct no_cgroups {
         return {};
     }
     [[nodiscard]] result<> move(std::string_view, pid_t) noexcept { return {}; }
+    [[nodiscard]] unique_fd open(std::string_view) noexcept { return {}; }
     [[nodiscard]] std::string get(std::string_view, char const*) const { return {}; }
     [[nodiscard]] std::string detail() const { return {}; }
 };
@@ -156,6 +159,12 @@ public:
     /// Moves process `pid` into `name`.
     [[nodiscard]] result<> move(std::string_view name, pid_t pid) {
         return set(name, "cgroup.procs", std::to_string(pid), "cgroup.procs");
+    }
+
+    /// The folder of `name`, for processes that are to be born in it; none when it cannot be opened.
+    [[nodiscard]] unique_fd open(std::string_view name) const {
+        auto fd = unique_fd::open(path(name).c_str(), O_RDONLY | O_DIRECTORY);
+        return fd ? std::move(*fd) : unique_fd{};
     }
 
     /// The content of a control file of `name`; empty when it cannot be read.

@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <span>
 #include <string>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
@@ -130,7 +131,8 @@ struct pipe_ends {
     if (!p.forward_stdin)
         in.write.reset();
 
-    std::array<pollfd, 3> watched{};
+    unique_fd const death(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    std::array<pollfd, 4> watched{};
     bool exited = false;
     int status = 0;
     std::uint64_t give_up = ~std::uint64_t{0}; // when to stop waiting for open pipes, or to kill
@@ -141,7 +143,8 @@ struct pipe_ends {
         watched[0] = {out.read.get(), POLLIN, 0};
         watched[1] = {err.read.get(), POLLIN, 0};
         watched[2] = {input.empty() ? -1 : in.write.get(), POLLOUT, 0};
-        host.pump(50, watched);
+        watched[3] = {exited ? -1 : death.get(), POLLIN, 0};
+        host.pump(exited || !death ? 50 : 500, watched);
         std::byte chunk[output_chunk];
         for (std::size_t i = 0; i < 2; ++i) {
             auto& pipe = i == 0 ? out.read : err.read;

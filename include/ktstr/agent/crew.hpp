@@ -4,6 +4,7 @@
 #pragma once
 
 #include "ktstr/agent/cgroup.hpp"
+#include "ktstr/agent/clone_into.hpp"
 #include "ktstr/agent/worker.hpp"
 #include "ktstr/scenario/plan.hpp"
 #include "ktstr/sys/fd.hpp"
@@ -27,7 +28,7 @@ namespace ktstr::agent {
 
 /// Owns the workers. Whatever happens, none outlives it.
 ///
-/// Phase one: `spawn` forks each worker, which blocks on a pipe, and moves it into its cgroup. Phase two: `release` lets
+/// Phase one: `spawn` forks each worker into its cgroup (or moves it there), where it blocks on a pipe. Phase two: `release` lets
 /// all of them go at once, so that no worker executes an instruction of its work outside its cgroup. One thread.
 class crew {
 public:
@@ -48,7 +49,7 @@ public:
     crew& operator=(crew const&) = delete;
     ~crew() { kill_all(); }
 
-    /// Forks every worker of `p` and moves it into its cgroup. `child_setup()` runs first in each child.
+    /// Forks every worker of `p` into its cgroup. `child_setup()` runs first in each child.
     template <CgroupTree Groups, class Setup>
     [[nodiscard]] result<> spawn(plan const& p, Groups& groups, Setup child_setup) {
         std::size_t total = 0;
@@ -68,20 +69,28 @@ public:
             return os_fail("crew.pipe");
         unique_fd start(ends[0]);
         hold_ = unique_fd(ends[1]);
-        for (std::uint32_t g = 0; g < p.cgroups.size(); ++g)
+        for (std::uint32_t g = 0; g < p.cgroups.size(); ++g) {
+            auto folder = groups.open(p.cgroups[g].name);
             for (std::uint32_t i = 0; i < p.cgroups[g].workers; ++i) {
                 auto const slot = members_.size();
-                pid_t const pid = ::fork();
-                if (pid < 0)
+                auto born = folder ? fork_into(folder.get()) : fail(errc::unsupported, "clone3");
+                bool const inside = born.has_value();
+                if (!born) {
+                    folder.reset(); // a kernel or a tree without it: fork, then move
+                    born = ::fork();
+                }
+                if (*born < 0)
                     return os_fail("crew.fork", slot);
-                if (pid == 0) {
+                if (*born == 0) {
                     hold_.reset();
                     child_setup();
                     child(p.cgroups[g].work, *slots_[slot], start.get(), p.seed + slot);
                 }
-                members_.push_back({.cgroup = g, .index = i, .pid = pid});
-                KTSTR_CHECK(groups.move(p.cgroups[g].name, pid));
+                members_.push_back({.cgroup = g, .index = i, .pid = *born});
+                if (!inside)
+                    KTSTR_CHECK(groups.move(p.cgroups[g].name, *born));
             }
+        }
         return {};
     }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "ktstr/agent/cgroup.hpp"
+#include "ktstr/agent/crash_handler.hpp"
 #include "ktstr/agent/crew.hpp"
 #include "ktstr/agent/session.hpp"
 #include "ktstr/scenario/plan.hpp"
@@ -34,6 +35,7 @@ public:
     pid_t fork_helper(Body body) {
         pid_t const pid = ::fork();
         if (pid == 0) {
+            drop_crash_handler();
             ::prctl(PR_SET_PDEATHSIG, SIGKILL);
             body();
             ::_exit(0);
@@ -98,10 +100,14 @@ void inject_fault(plan const& p, session& host, crew& workers, Groups& groups, f
         break;
     case fault_kind::agent_abort: std::abort();
     case fault_kind::out_of_memory: {
-        auto const pid = helpers.fork_helper([] { detail::eat_memory(); });
-        // The victim of the kernel's choice is to be a worker: the eater is one in name, in its cgroup.
-        if (!p.cgroups.empty() && pid > 0)
-            (void)groups.move(p.cgroups[f.cgroup].name, pid);
+        // It starts in its cgroup, whose limit makes the end come soon; without a limit the machine's own has to do.
+        if (!p.cgroups.empty())
+            (void)groups.set(p.cgroups[f.cgroup].name, "memory.max", "67108864", "memory.max");
+        helpers.fork_helper([&] {
+            if (!p.cgroups.empty())
+                (void)groups.move(p.cgroups[f.cgroup].name, ::getpid());
+            detail::eat_memory();
+        });
         break;
     }
     case fault_kind::hang: {
@@ -131,6 +137,8 @@ void inject_fault(plan const& p, session& host, crew& workers, Groups& groups, f
             if (!p.cgroups[f.cgroup].cpus.empty())
                 (void)groups.set("starved", "cpuset.cpus", cpu_list_text(p.cgroups[f.cgroup].cpus), "cpuset.cpus");
             (void)groups.set("starved", "cpu.weight", "1", "cpu.weight");
+            // Weight 1 on one CPU is not little against cgroups that spread 100 over many; idle is.
+            (void)groups.set("starved", "cpu.idle", "1", "cpu.idle");
             (void)groups.move("starved", victim);
         }
         break;
@@ -145,7 +153,9 @@ void inject_fault(plan const& p, session& host, crew& workers, Groups& groups, f
     }
     case fault_kind::leave_cpuset:
         if (victim > 0) {
-            (void)groups.move("", victim);
+            // Not into the parent: a cgroup that hands controllers on takes no process.
+            if (groups.make("outside"))
+                (void)groups.move("outside", victim);
             cpu_set_t set;
             CPU_ZERO(&set);
             for (std::size_t c = 0; c < CPU_SETSIZE; ++c)

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <string>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <termios.h>
 #include <unistd.h>
 #include <vector>
@@ -74,8 +75,10 @@ inline void set_window_size(int fd, std::uint16_t rows, std::uint16_t columns) n
         return os_fail("exec", 0, number);
     }
     auto next_sign = guest_now();
+    unique_fd const death(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
     for (;;) {
-        host.pump(100);
+        pollfd watched{death.get(), POLLIN, 0};
+        host.pump(death ? 500 : 100, {&watched, 1});
         if (host.asked().resized) {
             host.asked().resized = false;
             set_window_size(terminal.get(), host.asked().rows, host.asked().columns);
