@@ -188,7 +188,9 @@ outcome<linux_machine> build_linux_machine(machine_request const& request, nanos
         auto const leaves = make_cpuid(*supported, request.shape, cpu, options);
         if (!leaves)
             return std::unexpected(problem_from(leaves.error(), exit_code::missing, "the guest's CPUID cannot be made"));
-        if (auto const done = set_up_linux_vcpu(out.runner->vcpu(cpu), *leaves, cpu == 0 ? &placed->bsp : nullptr); !done)
+        if (auto const done = set_up_linux_vcpu(out.runner->vcpu(cpu), *leaves, cpu == 0 ? &placed->bsp : nullptr,
+                                                options.extended_destination);
+            !done)
             return std::unexpected(of_host(done.error(), "vCPU " + std::to_string(cpu) + " cannot be set up"));
     }
 

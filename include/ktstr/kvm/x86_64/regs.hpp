@@ -53,6 +53,17 @@ inline void fill_segment(kvm_segment& to, x86_segment const& from) noexcept {
 }
 } // namespace detail
 
+/// Puts a vCPU's local APIC into x2APIC mode, as firmware does when there are ids that an xAPIC cannot address: a kernel
+/// that is entered in xAPIC mode leaves those CPUs out. The guest's CPUID must have x2APIC.
+[[nodiscard]] inline result<> enable_x2apic(int fd) noexcept {
+    constexpr std::uint64_t enabled = 1U << 11, extended = 1U << 10; // IA32_APIC_BASE
+    kvm_sregs s{};
+    KTSTR_CHECK(ioctl_struct(fd, KVM_GET_SREGS, s, "KVM_GET_SREGS"));
+    s.apic_base |= enabled | extended;
+    KTSTR_CHECK(ioctl_struct(fd, KVM_SET_SREGS, s, "KVM_SET_SREGS"));
+    return {};
+}
+
 /// Puts a fresh vCPU into `state`: segments, control registers, GDT and general registers.
 [[nodiscard]] inline result<> set_boot_state(int fd, x86_boot_state const& state) noexcept {
     kvm_sregs s{};

@@ -38,9 +38,10 @@ inline void set_lapic_pin(kvm_lapic_state& state, std::size_t at, std::uint32_t 
 } // namespace detail
 
 /// Prepares `cpu`: `cpuid` is what `make_cpuid` computed for it; `bsp` holds the boot state for the BSP and is null for
-/// an AP, which waits for INIT and SIPI. Before the first run. MSRs that this KVM does not know are left alone.
+/// an AP, which waits for INIT and SIPI; `x2apic` says that the machine has ids beyond an xAPIC's. Before the first run.
+/// MSRs that this KVM does not know are left alone.
 [[nodiscard]] inline result<> set_up_linux_vcpu(kvm::vcpu& cpu, std::span<cpuid_entry const> cpuid,
-                                                x86_boot_state const* bsp) {
+                                                x86_boot_state const* bsp, bool x2apic = false) {
     KTSTR_CHECK(kvm::set_cpuid(cpu.fd(), cpuid));
     for (auto const& one : detail::linux_msrs) {
         auto const done = kvm::set_msrs(cpu.fd(), std::span(&one, 1));
@@ -48,13 +49,14 @@ inline void set_lapic_pin(kvm_lapic_state& state, std::size_t at, std::uint32_t 
             return done;
     }
     if (bsp == nullptr)
-        return {};
+        return x2apic ? kvm::enable_x2apic(cpu.fd()) : result<>{};
     kvm_lapic_state lapic{};
     KTSTR_CHECK(kvm::ioctl_struct(cpu.fd(), KVM_GET_LAPIC, lapic, "KVM_GET_LAPIC"));
     detail::set_lapic_pin(lapic, detail::lvt_lint0, detail::delivery_extint);
     detail::set_lapic_pin(lapic, detail::lvt_lint1, detail::delivery_nmi);
     KTSTR_CHECK(kvm::ioctl_struct(cpu.fd(), KVM_SET_LAPIC, lapic, "KVM_SET_LAPIC"));
-    return kvm::set_boot_state(cpu.fd(), *bsp);
+    KTSTR_CHECK(kvm::set_boot_state(cpu.fd(), *bsp));
+    return x2apic ? kvm::enable_x2apic(cpu.fd()) : result<>{};
 }
 
 } // namespace ktstr
