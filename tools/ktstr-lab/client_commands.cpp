@@ -5,6 +5,7 @@
 #include "ktstr-lab/named.hpp"
 #include "support/terminal.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -20,12 +21,16 @@ namespace ktstr::lab {
 
 namespace {
 /// Asks a lab one thing and waits for its answer.
-outcome<outcome_message> ask(signal_gate const& gate, std::string const& name, frame_type what, std::int64_t limit_ns) {
+outcome<outcome_message> ask(signal_gate const& gate, std::string const& name, frame_type what, std::int64_t limit_ns,
+                             std::string const& text = {}) {
     auto const socket = call_lab(name);
     if (!socket)
         return std::unexpected(socket.error());
     frame_link link(socket->get());
-    link.send(what, 0);
+    if (text.empty())
+        link.send(what, 0);
+    else if (!link.send(what, 0, outcome_message{0, text}))
+        return problem_of(exit_code::bad_input, "this is too long", name);
     std::optional<outcome_message> answer;
     auto const deadline = now_ns() + limit_ns;
     while (!answer) {
@@ -115,6 +120,20 @@ outcome<int> exec_command(cli_options const& options) {
     return static_cast<int>(answer->code);
 }
 
+namespace {
+/// The value of one member of the flat JSON object that a lab describes itself by, without quotes.
+std::string member(std::string const& json, std::string const& name) {
+    auto const key = '"' + name + "\": ";
+    auto const at = json.find(key);
+    if (at == std::string::npos)
+        return "-";
+    auto const from = at + key.size();
+    if (json[from] == '"')
+        return json.substr(from + 1, json.find('"', from + 1) - from - 1);
+    return json.substr(from, json.find_first_of(",}", from) - from);
+}
+} // namespace
+
 outcome<int> ps_command(cli_options const& options) {
     auto const gate = signal_gate::open();
     if (!gate)
@@ -123,12 +142,16 @@ outcome<int> ps_command(cli_options const& options) {
     if (!names)
         return std::unexpected(names.error());
     std::string json = "[";
+    if (!options.json && !names->empty())
+        std::printf("%-20s %8s %5s %8s %8s %5s %8s\n", "NAME", "PID", "CPUS", "MEMORY", "TIME", "JOBS", "UP");
     for (auto const& each : *names) {
         auto const answer = ask(*gate, each, frame_type::query, 5 * second);
         auto const text = answer ? answer->text : "{\"name\": \"" + each + "\", \"state\": \"starting or stuck\"}";
         json += (json.size() > 1 ? ",\n " : "") + text;
         if (!options.json)
-            std::printf("%s\n", text.c_str());
+            std::printf("%-20s %8s %5s %7sM %8s %5s %7ss\n", each.c_str(), member(text, "pid").c_str(),
+                        member(text, "cpus").c_str(), member(text, "memory_mib").c_str(), member(text, "time").c_str(),
+                        member(text, "jobs").c_str(), member(text, "up_seconds").c_str());
     }
     if (options.json)
         std::printf("%s]\n", json.c_str());
@@ -144,6 +167,20 @@ outcome<int> log_command(cli_options const& options) {
         return std::unexpected(answer.error());
     std::fputs(answer->text.c_str(), stdout);
     return 0;
+}
+
+outcome<int> monitor_command(cli_options const& options) {
+    auto const gate = signal_gate::open();
+    if (!gate)
+        return std::unexpected(gate.error());
+    std::string line;
+    for (auto const& each : options.argv)
+        line += (line.empty() ? "" : " ") + each;
+    auto const answer = ask(*gate, options.name, frame_type::monitor, 10 * second, line);
+    if (!answer)
+        return std::unexpected(answer.error());
+    std::fputs(answer->text.c_str(), answer->code == 0 ? stdout : stderr);
+    return static_cast<int>(answer->code);
 }
 
 outcome<int> stop_command(cli_options const& options) {

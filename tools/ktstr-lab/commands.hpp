@@ -12,6 +12,7 @@ namespace ktstr::lab {
 [[nodiscard]] outcome<int> exec_command(cli_options const& options);
 [[nodiscard]] outcome<int> ps_command(cli_options const& options);
 [[nodiscard]] outcome<int> log_command(cli_options const& options);
+[[nodiscard]] outcome<int> monitor_command(cli_options const& options);
 [[nodiscard]] outcome<int> stop_command(cli_options const& options);
 [[nodiscard]] outcome<int> prepare_command(cli_options const& options);
 [[nodiscard]] outcome<int> version_command(cli_options const& options);

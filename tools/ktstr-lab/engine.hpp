@@ -68,6 +68,9 @@ public:
     /// have then been answered.
     [[nodiscard]] outcome<> turn(std::int64_t deadline);
 
+    /// One line for the emulator's monitor; what it says.
+    [[nodiscard]] outcome<std::string> monitor(std::string const& line) { return box_.monitor(gate_, line, now_ns() + 5 * second); }
+
     [[nodiscard]] machine& box() noexcept { return box_; }
     [[nodiscard]] ready_message const& facts() const noexcept { return facts_; }
     [[nodiscard]] std::string const& console() const noexcept { return console_; }

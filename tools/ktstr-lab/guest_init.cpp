@@ -273,7 +273,7 @@ void init_main() {
     ::setenv("PATH", "/in:/bin:/sbin:/usr/bin:/usr/sbin", 1);
     ::setenv("HOME", "/root", 1);
     ::setenv("TERM", "linux", 0);
-    ::setenv("KTSTR_LAB", "1", 1);
+    ::setenv("KTSTR_IN_LAB", "1", 1);
     ::setenv("XDG_RUNTIME_DIR", "/run", 1);
     sigset_t chld;
     sigemptyset(&chld);

@@ -17,6 +17,22 @@ namespace {
 constexpr char const* mapped_ram =
     R"({"execute":"migrate-set-capabilities","arguments":{"capabilities":[{"capability":"mapped-ram","state":true}]}})";
 
+/// `text` inside a JSON string.
+std::string quoted(std::string const& text) {
+    std::string out;
+    for (char const c : text) {
+        if (c == '"' || c == '\\')
+            out += '\\';
+        out += static_cast<unsigned char>(c) < ' ' ? ' ' : c;
+    }
+    return out;
+}
+
+/// A QMP command that names one file.
+std::string file_command(char const* name, std::string const& path) {
+    return std::string(R"({"execute":")") + name + R"(","arguments":{"uri":"file:)" + quoted(path) + "\"}}";
+}
+
 bool pair(unique_fd& ours, unique_fd& theirs) {
     int fds[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
@@ -126,8 +142,30 @@ outcome<std::string> machine::qmp(signal_gate const& gate, std::string const& co
     }
 }
 
+outcome<std::string> machine::monitor(signal_gate const& gate, std::string const& line, std::int64_t deadline) {
+    auto const raw = qmp(gate, R"({"execute":"human-monitor-command","arguments":{"command-line":")" + quoted(line) + "\"}}", deadline);
+    if (!raw)
+        return raw;
+    // {"return": "text with \\r\\n"}
+    std::string out;
+    auto const end = raw->rfind('"');
+    for (auto at = raw->find('"', raw->find(':')) + 1; at < end; ++at) {
+        char const c = (*raw)[at];
+        if (c != '\\') {
+            out += c;
+            continue;
+        }
+        char const next = (*raw)[++at];
+        if (next == 'n')
+            out += '\n';
+        else if (next != 'r')
+            out += next;
+    }
+    return out;
+}
+
 outcome<> machine::load(signal_gate const& gate, std::string const& path, std::int64_t deadline) {
-    for (auto const& command : {std::string(mapped_ram), R"({"execute":"migrate-incoming","arguments":{"uri":"file:)" + path + "\"}}"})
+    for (auto const& command : {std::string(mapped_ram), file_command("migrate-incoming", path)})
         if (auto done = qmp(gate, command, deadline); !done)
             return std::unexpected(done.error());
     for (;;) {
@@ -148,7 +186,7 @@ outcome<> machine::save(signal_gate const& gate, std::string const& path, std::i
     for (auto const& command :
          {std::string(R"({"execute":"stop"})"),
           std::string(mapped_ram),
-          R"({"execute":"migrate","arguments":{"uri":"file:)" + path + "\"}}"})
+          file_command("migrate", path)})
         if (auto done = qmp(gate, command, deadline); !done)
             return std::unexpected(done.error());
     for (;;) {

@@ -40,6 +40,8 @@ public:
 
     /// Sends one QMP command (JSON text) and waits for its return; the return line.
     [[nodiscard]] outcome<std::string> qmp(signal_gate const& gate, std::string const& command, std::int64_t deadline);
+    /// One line for QEMU's human monitor; what it says.
+    [[nodiscard]] outcome<std::string> monitor(signal_gate const& gate, std::string const& line, std::int64_t deadline);
     /// Continues the machine saved at `path`, for a machine that was started with a snapshot.
     [[nodiscard]] outcome<> load(signal_gate const& gate, std::string const& path, std::int64_t deadline);
     /// Writes the machine to `path`; QEMU then only waits to be ended.

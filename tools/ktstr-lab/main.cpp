@@ -30,7 +30,8 @@ struct command_entry {
 constexpr std::array table{command_entry{"run", lab::run_command},     command_entry{"start", lab::start_command},
                            command_entry{"exec", lab::exec_command},   command_entry{"ps", lab::ps_command},
                            command_entry{"log", lab::log_command},     command_entry{"stop", lab::stop_command},
-                           command_entry{"prepare", lab::prepare_command}, command_entry{"version", lab::version_command}};
+                           command_entry{"prepare", lab::prepare_command}, command_entry{"monitor", lab::monitor_command},
+                           command_entry{"version", lab::version_command}};
 } // namespace
 
 int main(int argc, char** argv) {

@@ -266,6 +266,13 @@ result<> name_server::on_frame(caller& c, frame const& f) {
         constexpr std::size_t shown = 60000;
         return c.link.send(frame_type::outcome, 0, outcome_message{0, log.substr(log.size() > shown ? log.size() - shown : 0)});
     }
+    case frame_type::monitor: {
+        KTSTR_TRY(auto const m, decode_message<outcome_message>(f.payload));
+        auto said = engine_.monitor(m.text);
+        auto const code = said ? 0U : static_cast<std::uint32_t>(said.error().code);
+        auto text = said ? *said : tool::text(said.error());
+        return c.link.send(frame_type::outcome, 0, outcome_message{code, text.substr(0, 60000)});
+    }
     case frame_type::stop:
         stop_asked_ = true;
         return c.link.send(frame_type::outcome, 0, outcome_message{});

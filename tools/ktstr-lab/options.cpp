@@ -45,7 +45,7 @@ constexpr std::array rows{
     option_row{"--json", 0, opt::json, false, "p", " machine-readable"},
     option_row{"--refresh", 0, opt::refresh, false, "P", " fetch the newest packages again"},
     option_row{"--verify", 0, opt::verify, false, "P", " compare all checksums"},
-    option_row{"--help", 'h', opt::help, false, "rsepPxl", " this text"},
+    option_row{"--help", 'h', opt::help, false, "rsepPxlm", " this text"},
 };
 
 struct command_row {
@@ -60,6 +60,7 @@ constexpr std::array commands{
     command_row{"ps", "ps [--json]", "the labs that run", 'p', false, false},
     command_row{"log", "log NAME", "the kernel console of a running lab", 'l', true, false},
     command_row{"stop", "stop NAME", "end a lab", 'x', true, false},
+    command_row{"monitor", "monitor NAME -- LINE", "a line for the emulator's own monitor", 'm', true, true},
     command_row{"prepare", "prepare [OPTIONS]", "fetch, build and snapshot now, so that the next run starts at once", 'P', false, false},
     command_row{"version", "version", "what this is made of", 'v', false, false},
 };
@@ -134,10 +135,10 @@ outcome<> apply(cli_options& out, opt what, std::string_view value) {
         auto const both = pair_of(':');
         if (!both)
             return std::unexpected(both.error());
-        out.forwards.push_back(*both);
+        out.forwards.emplace_back(absolute(both->first), both->second);
         return {};
     }
-    case opt::console: out.console = value; return {};
+    case opt::console: out.console = absolute(value); return {};
     case opt::no_stdin: out.stdin_wanted = false; return {};
     case opt::interactive: out.stdin_even_tty = true; return {};
     case opt::tty: out.tty = out.stdin_even_tty = true; return {};

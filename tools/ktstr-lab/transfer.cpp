@@ -18,15 +18,6 @@ namespace {
 constexpr std::uint64_t page = 4096;
 constexpr std::size_t chunk = 1U << 20;
 
-std::string absolute(std::string_view path) {
-    if (path.starts_with('/'))
-        return std::string(path);
-    char here[4096];
-    if (::getcwd(here, sizeof here) == nullptr)
-        return std::string(path);
-    return std::string(here) + '/' + std::string(path);
-}
-
 std::string leaf(std::string path) {
     while (path.size() > 1 && path.back() == '/')
         path.pop_back();
@@ -184,6 +175,15 @@ outcome<> write_file(int folder, std::string const& name, put_message const& ent
     return {};
 }
 } // namespace
+
+std::string absolute(std::string_view path) {
+    if (path.starts_with('/'))
+        return std::string(path);
+    char here[4096];
+    if (::getcwd(here, sizeof here) == nullptr)
+        return std::string(path);
+    return std::string(here) + '/' + std::string(path);
+}
 
 outcome<carried_path> parse_in(std::string_view text) {
     auto out = parse(text, "", "--in");

@@ -18,6 +18,9 @@ struct carried_path {
     std::string host, lab;
 };
 
+/// `path` as seen from the current folder.
+[[nodiscard]] std::string absolute(std::string_view path);
+
 /// "HOST[:LAB]" for a file that goes in; without LAB it becomes /in/NAME. The host path must exist (else code 2) and
 /// becomes absolute.
 [[nodiscard]] outcome<carried_path> parse_in(std::string_view text);

@@ -26,8 +26,12 @@ std::int64_t now_ns() noexcept {
 outcome<signal_gate> signal_gate::open() {
     sigset_t set;
     sigemptyset(&set);
-    for (int const each : {SIGINT, SIGTERM, SIGHUP, SIGWINCH})
-        sigaddset(&set, each);
+    for (int const each : {SIGINT, SIGTERM, SIGHUP, SIGWINCH}) {
+        // What our caller ignores (nohup, a shell's background job) stays ignored.
+        struct sigaction now {};
+        if (each == SIGWINCH || ::sigaction(each, nullptr, &now) != 0 || now.sa_handler != SIG_IGN)
+            sigaddset(&set, each);
+    }
     signal_gate out;
     out.fd_ = unique_fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
     sigaddset(&set, SIGPIPE);

@@ -23,6 +23,7 @@ using tool::problem_of;
 inline constexpr std::int64_t second = 1'000'000'000;
 
 /// Blocks SIGINT, SIGTERM, SIGHUP, SIGWINCH and SIGPIPE for the process and reads the first four from a descriptor.
+/// A signal that was ignored when the program started stays so.
 class signal_gate {
 public:
     [[nodiscard]] static outcome<signal_gate> open();

@@ -53,8 +53,9 @@ enum class frame_type : std::uint16_t {
     query = 19,      ///< client -> owner: describe yourself; answered by outcome
     stop = 20,       ///< client -> owner: end the lab; answered by outcome
     console = 21,    ///< client -> owner: the kernel's console; answered by outcome
+    monitor = 22,    ///< client -> owner: one line for the emulator's monitor (outcome_message); answered by outcome
 };
-inline constexpr std::uint16_t frame_type_max = 21;
+inline constexpr std::uint16_t frame_type_max = 22;
 
 struct frame_header {
     le32 magic;
