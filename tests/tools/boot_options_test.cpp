@@ -28,9 +28,17 @@ TEST_CASE("boot_options: defaults") {
 }
 
 TEST_CASE("boot_options: everything given") {
-    auto const o = read_boot_options(call_with({{"topology", "2n4l2c2t"}, {"memory", "2G"}, {"machine", "lab"}, {"timeout", "90s"},
-                                                {"kaslr", "on"}, {"cpu-vendor", "amd"}, {"reboot", "t"}, {"cmdline", "a=1"},
-                                                {"cmdline", "b"}, {"include", "/proc/self/exe:/bin/me"}, {"quiet", ""}}));
+    auto const o = read_boot_options(call_with({{"topology", "2n4l2c2t"},
+                                                {"memory", "2G"},
+                                                {"machine", "lab"},
+                                                {"timeout", "90s"},
+                                                {"kaslr", "on"},
+                                                {"cpu-vendor", "amd"},
+                                                {"reboot", "t"},
+                                                {"cmdline", "a=1"},
+                                                {"cmdline", "b"},
+                                                {"include", "/proc/self/exe:/bin/me"},
+                                                {"quiet", ""}}));
     REQUIRE(o);
     CHECK(cpus(o->shape) == 16);
     CHECK(o->memory->raw == 2 * GiB);
@@ -48,7 +56,8 @@ TEST_CASE("boot_options: presets bring their memory") {
     REQUIRE(o);
     CHECK(o->memory->raw == 768 * MiB);
     CHECK_FALSE(read_boot_options(call_with({{"topology", "cxl-2llc"}, {"memory", "1G"}})));
-    auto const own = read_boot_options(call_with({{"topology", "2n2l1c1t"}, {"node-memory", "256M,512M"}, {"distances", "10,30;30,10"}}));
+    auto const own = read_boot_options(
+        call_with({{"topology", "2n2l1c1t"}, {"node-memory", "256M,512M"}, {"distances", "10,30;30,10"}}));
     REQUIRE(own);
     CHECK(own->memory->raw == 768 * MiB);
 }

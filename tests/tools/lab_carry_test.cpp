@@ -10,7 +10,7 @@
 using namespace ktstr::tool;
 
 namespace {
-carry_context context() { return {"/lib/ktstr-lab", "/bin/ktstr-run", "/home/u", "/store/k1", "", false, {}}; }
+carry_context context() { return {"/lib/ktstr-lab", "/bin/ktstr-run", "/home/u", "/store/k1", "", "", {}, {}}; }
 invocation call(std::vector<std::pair<std::string, std::string>> options) {
     invocation out;
     out.command = "run";
@@ -24,7 +24,8 @@ bool has(std::vector<std::string> const& words, std::string_view word) {
 } // namespace
 
 TEST_CASE("lab_carry: program, kernel, words and plain options") {
-    auto const words = carry_into_lab(call({{"seed", "7"}, {"machine", "lab"}, {"kernel", "debian:7.3"}, {"strict", ""}}), context());
+    auto const words =
+        carry_into_lab(call({{"seed", "7"}, {"machine", "lab"}, {"kernel", "debian:7.3"}, {"strict", ""}}), context());
     REQUIRE(words);
     CHECK(*words == std::vector<std::string>{"/lib/ktstr-lab", "run", "--in", "/bin/ktstr-run:/ktstr-run", "--in",
                                              "/store/k1:/carry/in/0/k1", "--", "/ktstr-run", "run", "--machine=host",
@@ -44,7 +45,8 @@ TEST_CASE("lab_carry: out-files travel back to where the user wanted them") {
 }
 
 TEST_CASE("lab_carry: in-files keep their place in the guest") {
-    auto const words = carry_into_lab(call({{"include", "/proc/self/exe:/bin/me"}, {"include", "/proc/version"}}), context());
+    auto const words =
+        carry_into_lab(call({{"include", "/proc/self/exe:/bin/me"}, {"include", "/proc/version"}}), context());
     REQUIRE(words);
     CHECK(has(*words, "--include=/carry/in/1/exe:/bin/me"));
     CHECK(has(*words, "--include=/carry/in/2/version:/proc/version"));
@@ -70,12 +72,15 @@ TEST_CASE("lab_carry: a named lab, a terminal, a command's tail") {
     in.words.clear();
     in.tail = {"ls", "-l"};
     auto c = context();
-    c.terminal = true;
+    c.lab_option = "-t";
+    c.limit = ktstr::seconds(90);
     auto const words = carry_into_lab(in, c);
     REQUIRE(words);
     CHECK((*words)[1] == "exec");
     CHECK((*words)[2] == "l1");
-    CHECK((*words)[3] == "--tty");
+    CHECK((*words)[3] == "-t");
+    CHECK((*words)[4] == "--limit");
+    CHECK((*words)[5] == "90");
     CHECK(std::vector<std::string>(words->end() - 3, words->end()) == std::vector<std::string>{"--", "ls", "-l"});
 }
 
@@ -88,7 +93,8 @@ TEST_CASE("lab_carry: every option of a booting command has a rule") {
         CAPTURE(row.name);
         REQUIRE(words);
         auto const flag = "--" + std::string(row.name);
-        auto const mentions = std::ranges::count_if(*words, [&](auto const& w) { return w == flag || w.starts_with(flag + "="); });
+        auto const mentions =
+            std::ranges::count_if(*words, [&](auto const& w) { return w == flag || w.starts_with(flag + "="); });
         CHECK(mentions == (row.name == "lab" ? 0 : 1));
         auto const ins = std::ranges::count(*words, "--in");
         auto const outs = std::ranges::count(*words, "--out");

@@ -16,11 +16,20 @@ TEST_CASE("machine_choice: every setting and state") {
     using enum machine_wish;
     using enum kvm_verdict;
     constexpr row rows[] = {
-        {automatic, native, true, 0},  {automatic, native, false, 0},    {automatic, emulated, true, 1},
-        {automatic, absent, true, 1},  {automatic, forbidden, true, 1},  {automatic, emulated, false, 77},
-        {automatic, absent, false, 77}, {automatic, forbidden, false, 77}, {host, native, true, 0},
-        {host, emulated, false, 0},    {host, absent, true, 77},         {host, forbidden, true, 77},
-        {machine_wish::lab, native, true, 1},   {machine_wish::lab, absent, true, 1},
+        {automatic, native, true, 0},
+        {automatic, native, false, 0},
+        {automatic, emulated, true, 1},
+        {automatic, absent, true, 1},
+        {automatic, forbidden, true, 1},
+        {automatic, emulated, false, 77},
+        {automatic, absent, false, 77},
+        {automatic, forbidden, false, 77},
+        {host, native, true, 0},
+        {host, emulated, false, 0},
+        {host, absent, true, 77},
+        {host, forbidden, true, 77},
+        {machine_wish::lab, native, true, 1},
+        {machine_wish::lab, absent, true, 1},
         {machine_wish::lab, native, false, 77},
     };
     for (auto const& r : rows) {
@@ -37,5 +46,6 @@ TEST_CASE("machine_choice: every setting and state") {
             CHECK(choice->why.starts_with("machine: "));
         }
     }
-    CHECK(choose_machine(automatic, {emulated, "1500 ns a loop", true})->why.find("1500 ns a loop") != std::string::npos);
+    CHECK(choose_machine(automatic, {emulated, "1500 ns a loop", true})->why.find("1500 ns a loop") !=
+          std::string::npos);
 }

@@ -12,8 +12,8 @@ TEST_CASE("memory_plan: the rows add up and page structs cover the total") {
     CHECK(b.initramfs.raw == 16 * MiB);
     CHECK(b.per_cpu.raw == 12 * MiB);
     CHECK(b.page_structs.raw * page_struct_share >= b.total().raw - page_struct_share);
-    CHECK(b.total().raw ==
-          b.kernel.raw + b.initramfs.raw + b.per_cpu.raw + b.per_node.raw + b.workers.raw + b.reserve.raw + b.page_structs.raw);
+    CHECK(b.total().raw == b.kernel.raw + b.initramfs.raw + b.per_cpu.raw + b.per_node.raw + b.workers.raw +
+                               b.reserve.raw + b.page_structs.raw);
 }
 
 TEST_CASE("memory_plan: auto is enough, in steps, and grows with CPUs, nodes and initramfs") {
@@ -35,6 +35,7 @@ TEST_CASE("memory_plan: auto is enough, in steps, and grows with CPUs, nodes and
 
 TEST_CASE("memory_plan: the breakdown names every part") {
     auto const t = text(break_down({bytes{40 * MiB}, bytes{4 * MiB}, bytes{12 * MiB}, 1, 1, 2}));
-    CHECK(t.starts_with("kernel 40M + initramfs (packed and unpacked) 16M + CPUs 3M + NUMA nodes 4M + workers 512K + "));
+    CHECK(
+        t.starts_with("kernel 40M + initramfs (packed and unpacked) 16M + CPUs 3M + NUMA nodes 4M + workers 512K + "));
     CHECK(t.find(" = ") != std::string::npos);
 }

@@ -17,7 +17,8 @@ outcome<invocation> parse(std::initializer_list<char const*> words) {
 } // namespace
 
 TEST_CASE("options: values by space and by equals, flags, words and the tail") {
-    auto const call = parse({"run", "steady", "--seed", "7", "--memory=512M", "--strict", "--cmdline", "a b", "--cmdline=c"});
+    auto const call =
+        parse({"run", "steady", "--seed", "7", "--memory=512M", "--strict", "--cmdline", "a b", "--cmdline=c"});
     REQUIRE(call);
     CHECK(call->command == "run");
     CHECK(call->words == std::vector<std::string>{"steady"});

@@ -13,7 +13,8 @@ TEST_CASE("problem: what, where and remedy have a line each, empty ones none") {
 }
 
 TEST_CASE("problem: a library error is told with its system text, place and number") {
-    auto const p = problem_from({ktstr::errc::permission, EACCES, 7, "open"}, exit_code::missing, "cannot open", "/dev/kvm", "x");
+    auto const p =
+        problem_from({ktstr::errc::permission, EACCES, 7, "open"}, exit_code::missing, "cannot open", "/dev/kvm", "x");
     CHECK(p.code == exit_code::missing);
     CHECK(p.what == "cannot open: permission denied: Permission denied (at open, value 7)");
     CHECK(describe({ktstr::errc::timeout, 0, 0, "go"}) == "timed out (at go)");

@@ -52,7 +52,7 @@ TEST_CASE("xdg: folders are made with their parents and say which one failed") {
     std::string const base(root);
     CHECK(make_folders(base + "/a/b/c"));
     CHECK(make_folders(base + "/a/b/c"));
-    struct stat st {};
+    struct stat st{};
     CHECK(::stat((base + "/a/b/c").c_str(), &st) == 0);
     auto const failed = make_folders("/proc/nowhere/x");
     REQUIRE_FALSE(failed);

@@ -26,7 +26,8 @@ std::unexpected<problem> wrong(std::string what, std::string_view option, std::s
 }
 
 /// One of `words`, by its position; a word outside gets a hint.
-outcome<std::size_t> read_word(invocation const& call, std::string_view option, std::span<std::string_view const> words) {
+outcome<std::size_t> read_word(invocation const& call, std::string_view option,
+                               std::span<std::string_view const> words) {
     auto const given = call.value(option);
     if (!given)
         return 0;
@@ -43,10 +44,11 @@ problem describe_topology_error(std::string_view text, error const& e) {
         for (auto const& p : presets())
             names.push_back(p.name);
         out.what = fmt::format("'{}' is neither a preset nor NnNlNcNt (wrong at character {})", text, e.value + 1);
-        out.remedy = near_miss(text, names).empty() ? "write it like 1n2l4c2t, or see 'ktstr-run presets'" : hint(text, names);
+        out.remedy =
+            near_miss(text, names).empty() ? "write it like 1n2l4c2t, or see 'ktstr-run presets'" : hint(text, names);
     } else if (e.where == "topology.llcs_per_node") {
-        out.what = fmt::format("topology '{}' does not divide: {} LLCs cannot be spread evenly over its NUMA nodes", text,
-                               e.value);
+        out.what = fmt::format("topology '{}' does not divide: {} LLCs cannot be spread evenly over its NUMA nodes",
+                               text, e.value);
         out.remedy = "make the number of LLCs (in all) a multiple of the number of nodes";
     } else if (e.where == "topology.cpus") {
         out.what = e.value == ~std::uint64_t{0}
@@ -70,8 +72,9 @@ outcome<include_file> read_include(std::string const& argument) {
     if (out.path.empty())
         out.path = out.file;
     if (!out.path.starts_with('/'))
-        return wrong(fmt::format("'{}' is not an absolute path in the guest", out.path), "include", "begin it with a slash");
-    struct stat st {};
+        return wrong(fmt::format("'{}' is not an absolute path in the guest", out.path), "include",
+                     "begin it with a slash");
+    struct stat st{};
     if (::stat(out.file.c_str(), &st) != 0 || ::access(out.file.c_str(), R_OK) != 0)
         return wrong(fmt::format("cannot read '{}': {}", out.file, std::strerror(errno)), "include",
                      "name a file that is there and readable");
@@ -98,9 +101,10 @@ outcome<> read_layout(invocation const& call, boot_options& into) {
         into.layout.distances = *std::move(matrix);
     }
     if (auto const sound = validate(into.shape, into.layout); !sound)
-        return problem_of(exit_code::bad_input, "the NUMA nodes are not possible: " + place(sound.error()),
-                          call.has("distances") ? "option --distances" : "option --node-memory",
-                          "one size a node (multiples of 1M, at least 16M or 0); a symmetric matrix, 10 on its diagonal");
+        return problem_of(
+            exit_code::bad_input, "the NUMA nodes are not possible: " + place(sound.error()),
+            call.has("distances") ? "option --distances" : "option --node-memory",
+            "one size a node (multiples of 1M, at least 16M or 0); a symmetric matrix, 10 on its diagonal");
     return {};
 }
 
@@ -119,7 +123,8 @@ outcome<named_shape> read_topology(std::string_view text) {
     if (auto const* preset = find_preset(text); preset != nullptr) {
         auto layout = layout_of(*preset);
         if (!layout)
-            return std::unexpected(problem_from(layout.error(), exit_code::harness, "a preset of ours is wrong", std::string(text)));
+            return std::unexpected(
+                problem_from(layout.error(), exit_code::harness, "a preset of ours is wrong", std::string(text)));
         return named_shape{preset->shape, *std::move(layout)};
     }
     auto const parsed = parse_topology(text);
@@ -128,7 +133,8 @@ outcome<named_shape> read_topology(std::string_view text) {
     return named_shape{*parsed, {}};
 }
 
-outcome<std::uint64_t> read_number(std::string_view option, std::string_view text, std::uint64_t least, std::uint64_t most) {
+outcome<std::uint64_t> read_number(std::string_view option, std::string_view text, std::uint64_t least,
+                                   std::uint64_t most) {
     std::uint64_t number = 0;
     auto const [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
     if (status != std::errc{} || end != text.data() + text.size())
@@ -169,14 +175,16 @@ outcome<boot_options> read_boot_options(invocation const& call) {
     if (auto const memory = call.value_or("memory", "auto"); memory != "auto") {
         auto const size = parse_size(memory);
         if (!size)
-            return wrong(fmt::format("'{}' is not a size", memory), "memory", "write auto, or a number with its unit: 512M, 2G");
+            return wrong(fmt::format("'{}' is not a size", memory), "memory",
+                         "write auto, or a number with its unit: 512M, 2G");
         if (size->raw < least_memory || size->raw > most_memory)
             return wrong(fmt::format("memory of {} is out of range", size_text(size->raw)), "memory",
                          fmt::format("from {} to {}", size_text(least_memory), size_text(most_memory)));
         if (size->raw % 4096 != 0)
             return wrong("memory is not a multiple of 4096 bytes", "memory", "round it up");
         if (!out.layout.memory.empty())
-            return wrong("the topology or --node-memory already says how much memory there is", "memory", "leave one of them out");
+            return wrong("the topology or --node-memory already says how much memory there is", "memory",
+                         "leave one of them out");
         out.memory = *size;
     }
     if (!out.layout.memory.empty()) {
@@ -225,8 +233,9 @@ outcome<boot_options> read_boot_options(invocation const& call) {
     }
     if (auto const file = call.value("initramfs")) {
         out.initramfs = absolute_path(*file);
-        struct stat st {};
-        if (::stat(out.initramfs.c_str(), &st) != 0 || !S_ISREG(st.st_mode) || ::access(out.initramfs.c_str(), R_OK) != 0)
+        struct stat st{};
+        if (::stat(out.initramfs.c_str(), &st) != 0 || !S_ISREG(st.st_mode) ||
+            ::access(out.initramfs.c_str(), R_OK) != 0)
             return wrong(fmt::format("cannot read '{}'", out.initramfs), "initramfs", "name a readable file");
         if (st.st_size == 0)
             return wrong(fmt::format("'{}' is empty", out.initramfs), "initramfs", "name a cpio archive");

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <fmt/format.h>
+#include <span>
 #include <termios.h>
 #include <unistd.h>
 
@@ -32,7 +33,12 @@ outcome<exit_code> run_program(invocation const& call, boot_options const& optio
         return std::unexpected(guest.error());
     if (guest->where.place == machine_kind::lab) {
         show.finish();
-        return run_in_lab(call, *guest, {}, shell && ::isatty(STDIN_FILENO) == 1, stop);
+        std::vector<std::pair<std::string, std::string>> resolved;
+        // The rest of exec's words stands after "--" inside as it does here.
+        for (auto const& word : std::span(program.what.arguments).first(shell ? program.what.arguments.size() : 1))
+            resolved.emplace_back("guest-command", word);
+        return run_in_lab(call, options, *guest, std::move(resolved),
+                          shell && ::isatty(STDIN_FILENO) == 1 ? "-t" : "-i", stop);
     }
     auto request = request_for(options, *guest, program.what, stop);
     request.input_fd = STDIN_FILENO;
@@ -63,14 +69,15 @@ outcome<exit_code> run_program(invocation const& call, boot_options const& optio
 
 outcome<exit_code> exec_command(invocation const& call) {
     if (call.tail.empty())
-        return problem_of(exit_code::bad_input, "no command to run", "command 'exec'", "write 'ktstr-run exec -- CMD [ARG...]'");
+        return problem_of(exit_code::bad_input, "no command to run", "command 'exec'",
+                          "write 'ktstr-run exec -- CMD [ARG...]'");
     if (!call.words.empty())
         return problem_of(exit_code::bad_input, fmt::format("'{}' stands before '--'", call.words[0]), "command 'exec'",
                           "write 'ktstr-run exec [OPTION...] -- CMD [ARG...]'");
     auto options = read_boot_options(call);
     if (!options)
         return std::unexpected(options.error());
-    auto program = plan_exec(call.tail, *options);
+    auto program = plan_exec(call.tail, *options, call.values("guest-command"));
     if (!program)
         return std::unexpected(program.error());
     return run_program(call, *options, *program);
@@ -78,12 +85,12 @@ outcome<exit_code> exec_command(invocation const& call) {
 
 outcome<exit_code> shell_command(invocation const& call) {
     if (!call.words.empty())
-        return problem_of(exit_code::bad_input, fmt::format("'{}' has no meaning here", call.words[0]), "command 'shell'",
-                          "to run one program, write 'ktstr-run exec -- CMD'");
+        return problem_of(exit_code::bad_input, fmt::format("'{}' has no meaning here", call.words[0]),
+                          "command 'shell'", "to run one program, write 'ktstr-run exec -- CMD'");
     auto options = read_boot_options(call);
     if (!options)
         return std::unexpected(options.error());
-    auto program = plan_shell(*options);
+    auto program = plan_shell(*options, call.values("guest-command"));
     if (!program)
         return std::unexpected(program.error());
     return run_program(call, *options, *program);

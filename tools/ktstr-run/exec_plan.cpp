@@ -3,7 +3,7 @@
 /// Planning `exec` and `shell`.
 #include "ktstr-run/exec_plan.hpp"
 
-#include "ktstr-run/session.hpp"
+#include "ktstr-run/guest_plan.hpp"
 
 #include <array>
 #include <cstdlib>
@@ -18,11 +18,12 @@ namespace {
 constexpr std::string_view usual_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// What a shell without busybox gets.
 constexpr std::array<std::string_view, 28> shell_programs{
-    "sh",   "ls",  "cat",  "cp",    "mv",    "rm",     "mkdir", "ln",   "grep",  "sed",  "head",  "tail",   "wc",  "sort",
-    "ps",   "top", "kill", "sleep", "mount", "umount", "dmesg", "uname", "free", "find", "lscpu", "taskset", "chrt", "id"};
+    "sh",    "ls",    "cat",  "cp",   "mv",    "rm",      "mkdir", "ln",    "grep",  "sed",
+    "head",  "tail",  "wc",   "sort", "ps",    "top",     "kill",  "sleep", "mount", "umount",
+    "dmesg", "uname", "free", "find", "lscpu", "taskset", "chrt",  "id"};
 
 bool executable(std::string const& path) {
-    struct stat st {};
+    struct stat st{};
     return ::stat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) && ::access(path.c_str(), X_OK) == 0;
 }
 
@@ -67,27 +68,32 @@ std::string find_program(std::string_view name, std::string_view path) {
     }
 }
 
-outcome<program_plan> plan_exec(std::vector<std::string> const& words, boot_options const& options) {
+outcome<program_plan> plan_exec(std::vector<std::string> const& words, boot_options const& options,
+                                std::vector<std::string> const& found_words) {
     program_plan out;
     out.what = base_plan(run_mode::exec, options);
     out.what.forward_stdin = true;
     out.what.arguments = words;
+    if (!found_words.empty())
+        out.what.arguments[0] = found_words[0];
     if (!options.initramfs.empty())
         return out;
     auto const found = find_program(words[0], search_path());
     if (found.empty())
-        return problem_of(exit_code::bad_input, fmt::format("no program '{}' on this machine", words[0]), "command 'exec'",
-                          "give its path, and see that it is executable");
+        return problem_of(exit_code::bad_input, fmt::format("no program '{}' on this machine", words[0]),
+                          "command 'exec'", "give its path, and see that it is executable");
     out.files.push_back({found, found});
     out.what.arguments[0] = found;
     return out;
 }
 
-outcome<program_plan> plan_shell(boot_options const& options) {
+outcome<program_plan> plan_shell(boot_options const& options, std::vector<std::string> const& found_words) {
     program_plan out;
     out.what = base_plan(run_mode::shell, options);
-    if (!options.initramfs.empty())
+    if (!options.initramfs.empty()) {
+        out.what.arguments = found_words;
         return out;
+    }
     if (auto const busybox = find_program("busybox", search_path()); !busybox.empty()) {
         out.files.push_back({busybox, "/bin/busybox"});
         out.what.arguments = {"/bin/busybox", "sh", "-c", "/bin/busybox --install -s /bin; exec /bin/busybox sh -l"};
@@ -97,8 +103,8 @@ outcome<program_plan> plan_shell(boot_options const& options) {
         if (auto const found = find_program(name, search_path()); !found.empty())
             out.files.push_back({found, fmt::format("/bin/{}", name)});
     if (out.files.empty() || out.files[0].path != "/bin/sh")
-        return problem_of(exit_code::missing, "this machine has neither busybox nor sh for the guest", "command 'shell'",
-                          "install busybox-static");
+        return problem_of(exit_code::missing, "this machine has neither busybox nor sh for the guest",
+                          "command 'shell'", "install busybox-static");
     out.what.arguments = {"/bin/sh"};
     return out;
 }

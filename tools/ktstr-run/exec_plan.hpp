@@ -19,12 +19,14 @@ struct program_plan {
     std::vector<include_file> files;
 };
 
-/// For `exec -- words`: the first word is looked up as a shell would. When the user brings an initramfs, the program is
-/// expected in it.
-[[nodiscard]] outcome<program_plan> plan_exec(std::vector<std::string> const& words, boot_options const& options);
+/// For `exec -- words`: the first word is looked up as a shell would. When an initramfs is given, the program is expected
+/// in it: `found` says how the machine around the lab found it, if it did.
+[[nodiscard]] outcome<program_plan> plan_exec(std::vector<std::string> const& words, boot_options const& options,
+                                              std::vector<std::string> const& found = {});
 
-/// For `shell`: busybox where this machine has it, else sh and the usual small programs.
-[[nodiscard]] outcome<program_plan> plan_shell(boot_options const& options);
+/// For `shell`: busybox where this machine has it, else sh and the usual small programs; with an initramfs, what `found`
+/// says, or whatever shell is in it.
+[[nodiscard]] outcome<program_plan> plan_shell(boot_options const& options, std::vector<std::string> const& found = {});
 
 /// The program that `name` means: itself when it has a slash, else the first executable file of that name in `path`
 /// (a PATH). Empty when there is none.

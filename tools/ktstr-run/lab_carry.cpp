@@ -48,17 +48,16 @@ public:
         switch (row.kind) {
         case carry::host:
         case carry::kernel: return {}; // Replaced by what they resolve to.
-        case carry::plain:
-            inside_.push_back(row.argument.empty() ? flag : flag + '=' + argument);
-            return {};
+        case carry::plain: inside_.push_back(row.argument.empty() ? flag : flag + '=' + argument); return {};
         case carry::in_file:
         case carry::in_dir: {
             auto parts = split_include(argument, context_.folder);
             if (row.name != "include")
                 parts = {absolute(argument, context_.folder), {}};
-            struct stat st {};
+            struct stat st{};
             if (::stat(parts.file.c_str(), &st) != 0)
-                return problem_of(exit_code::bad_input, fmt::format("cannot read '{}': {}", parts.file, std::strerror(errno)),
+                return problem_of(exit_code::bad_input,
+                                  fmt::format("cannot read '{}': {}", parts.file, std::strerror(errno)),
                                   fmt::format("option {}", flag), "name a file that is there");
             if (S_ISDIR(st.st_mode) != (row.kind == carry::in_dir))
                 return problem_of(exit_code::bad_input,
@@ -112,7 +111,8 @@ outcome<std::vector<std::string>> carry_into_lab(invocation const& call, carry_c
     if (!context.initramfs.empty())
         c.inside("--initramfs=" + c.in(context.initramfs));
     auto const replaced = [&](std::string_view name) {
-        return (name == "initramfs" && !context.initramfs.empty()) || (name == "include" && !context.initramfs.empty()) ||
+        return (name == "initramfs" && !context.initramfs.empty()) ||
+               (name == "include" && !context.initramfs.empty()) ||
                std::ranges::any_of(context.resolved, [&](auto const& r) { return r.first == name; });
     };
     auto const carry_one = [&](std::string const& name, std::string const& argument) -> outcome<> {
@@ -134,8 +134,10 @@ outcome<std::vector<std::string>> carry_into_lab(invocation const& call, carry_c
         words.insert(words.end(), {"exec", *name});
     else
         words.emplace_back("run");
-    if (context.terminal)
-        words.emplace_back("--tty");
+    if (!context.lab_option.empty())
+        words.push_back(context.lab_option);
+    if (context.limit.raw > 0)
+        words.insert(words.end(), {"--limit", std::to_string(context.limit.raw / 1'000'000'000)});
     words.insert(words.end(), c.outside_.begin(), c.outside_.end());
     words.emplace_back("--");
     words.insert(words.end(), c.inside_.begin(), c.inside_.end());

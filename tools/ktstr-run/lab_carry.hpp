@@ -4,6 +4,7 @@
 #pragma once
 
 #include "ktstr-run/command.hpp"
+#include "ktstr/base/units.hpp"
 
 #include <string>
 #include <vector>
@@ -17,7 +18,8 @@ struct carry_context {
     std::string folder;        ///< Current folder: relative paths are meant from here.
     std::string kernel_folder; ///< The chosen kernel's folder in the store; empty if the command boots none.
     std::string initramfs;     ///< The packed base for the guest; empty to let the lab make it.
-    bool terminal = false;     ///< The command talks to a terminal.
+    std::string lab_option;    ///< How the lab treats standard input: "-t" a terminal, "-i" pass it on, "-n" nothing.
+    nanos limit{};             ///< When the lab ends the command at the latest; 0: its own limit.
     /// Options that the command inside gets beside the user's (name, argument of this machine); they travel by the table
     /// too and win over the user's.
     std::vector<std::pair<std::string, std::string>> resolved;

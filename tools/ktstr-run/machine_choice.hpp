@@ -13,8 +13,8 @@ namespace ktstr::tool {
 /// What the choice is made from.
 struct machine_facts {
     kvm_verdict kvm = kvm_verdict::absent;
-    std::string detail;      ///< What the probe saw, as "1500 ns per loop iteration in kernel mode".
-    bool lab_there = false;  ///< ktstr-lab lies beside this program.
+    std::string detail;     ///< What the probe saw, as "1500 ns per loop iteration in kernel mode".
+    bool lab_there = false; ///< ktstr-lab lies beside this program.
 };
 
 /// The choice, and one line that says which and why.
@@ -50,9 +50,10 @@ struct machine_choice {
             return problem_of(exit_code::missing, seen, "option --machine host",
                               "load the kvm module, or use --machine lab");
         if (facts.kvm == kvm_verdict::forbidden)
-            return problem_of(exit_code::missing, seen, "option --machine host",
-                              "join the group that owns it (usually: sudo adduser $USER kvm, then log in again), or use "
-                              "--machine lab");
+            return problem_of(
+                exit_code::missing, seen, "option --machine host",
+                "join the group that owns it (usually: sudo adduser $USER kvm, then log in again), or use "
+                "--machine lab");
         return machine_choice{machine_kind::host, "machine: host (asked for)"};
     case machine_wish::automatic:
         if (facts.kvm == kvm_verdict::native)

@@ -2,8 +2,8 @@
 /// \file
 /// The entry of the one binary: pid 1 of a guest is the agent, everything else is the host's tool.
 #include "ktstr-run/command.hpp"
-#include "ktstr-run/options.hpp"
 #include "ktstr-run/option_table.hpp"
+#include "ktstr-run/options.hpp"
 #include "ktstr/agent/agent.hpp"
 #include "support/near_miss.hpp"
 
@@ -12,11 +12,6 @@
 #include <unistd.h>
 
 namespace ktstr::tool {
-
-[[gnu::weak]] outcome<exit_code> doctor_command(invocation const&);
-[[gnu::weak]] outcome<exit_code> topology_command(invocation const&);
-[[gnu::weak]] outcome<exit_code> presets_command(invocation const&);
-
 namespace {
 
 using command_function = outcome<exit_code> (*)(invocation const&);
@@ -35,16 +30,17 @@ outcome<exit_code> help_command(invocation const& call) {
         std::vector<std::string_view> names;
         for (auto const& row : command_rows)
             names.push_back(row.name);
-        return problem_of(exit_code::bad_input, "unknown command '" + call.words[0] + "'", "", hint(call.words[0], names));
+        return problem_of(exit_code::bad_input, "unknown command '" + call.words[0] + "'", "",
+                          hint(call.words[0], names));
     }
     std::fputs(help_text(call.words[0]).c_str(), stdout);
     return exit_code::pass;
 }
 
-const command_entry entries[] = {
-    {"run", run_command},         {"shell", shell_command},       {"exec", exec_command},
-    {"doctor", doctor_command},   {"kernel", kernel_command},     {"topology", topology_command},
-    {"presets", presets_command}, {"version", version_command},   {"help", help_command},
+constexpr command_entry entries[] = {
+    {"run", run_command},         {"shell", shell_command},     {"exec", exec_command},
+    {"doctor", doctor_command},   {"kernel", kernel_command},   {"topology", topology_command},
+    {"presets", presets_command}, {"version", version_command}, {"help", help_command},
 };
 
 int tool_main(int argc, char const* const* argv) {
@@ -58,9 +54,7 @@ int tool_main(int argc, char const* const* argv) {
     else
         for (auto const& entry : entries)
             if (entry.name == call->command)
-                answer = entry.function != nullptr
-                             ? entry.function(*call)
-                             : problem_of(exit_code::harness, "command '" + call->command + "' is not in this build");
+                answer = entry.function(*call);
     if (!answer) {
         print(answer.error());
         return static_cast<int>(answer.error().code);

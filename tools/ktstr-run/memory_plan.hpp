@@ -15,9 +15,9 @@ namespace ktstr::tool {
 
 /// What takes memory in a guest.
 struct memory_needs {
-    bytes kernel{};          ///< The image with its bss.
-    bytes packed{};          ///< The initramfs as loaded; in use until all of it is unpacked.
-    bytes unpacked{};        ///< Its files, which stay.
+    bytes kernel{};   ///< The image with its bss.
+    bytes packed{};   ///< The initramfs as loaded; in use until all of it is unpacked.
+    bytes unpacked{}; ///< Its files, which stay.
     std::uint32_t cpus = 1;
     std::uint32_t nodes = 1;
     std::uint32_t workers = 0;
@@ -41,8 +41,13 @@ inline constexpr std::uint64_t memory_auto_least_per_node = 128 * MiB;
 
 /// The least memory with which the guest is expected to reach its end, row by row.
 [[nodiscard]] constexpr memory_breakdown break_down(memory_needs const& n) noexcept {
-    memory_breakdown out{n.kernel, n.packed + n.unpacked, bytes{n.cpus * memory_per_cpu}, bytes{n.nodes * memory_per_node},
-                         bytes{n.workers * memory_per_worker}, bytes{memory_reserve}, bytes{0}};
+    memory_breakdown out{n.kernel,
+                         n.packed + n.unpacked,
+                         bytes{n.cpus * memory_per_cpu},
+                         bytes{n.nodes * memory_per_node},
+                         bytes{n.workers * memory_per_worker},
+                         bytes{memory_reserve},
+                         bytes{0}};
     out.page_structs = bytes{out.total().raw / (page_struct_share - 1)};
     return out;
 }

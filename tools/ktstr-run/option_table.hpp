@@ -83,7 +83,9 @@ inline constexpr option_row option_rows[] = {
     {"seed", "N", "feeds every random choice; printed and recorded", "drawn at the start", on::run},
     {"duration", "TIME", "how long the workers run, as 2s", "the scenario's", on::run},
     {"workers", "N", "workers per cgroup", "the scenario's", on::run},
-    {"scheduler", "NAME", "the scheduler that must be running: default (the kernel's own) or the name of a sched_ext one",
+    {"repeat", "N", "run the scenario N times in one boot, each run judged by itself; the worst decides", "1", on::run},
+    {"scheduler", "NAME",
+     "the scheduler that must be running: default (the kernel's own) or the name of a sched_ext one",
      "whichever runs, recorded", on::run},
     {"timeout", "TIME", "hard wall limit of the whole run", "10m", on::boots},
     {"cmdline", "TEXT", "more words for the guest kernel's command line", "none", on::boots, carry::plain, true},
@@ -98,7 +100,8 @@ inline constexpr option_row option_rows[] = {
      carry::in_file},
     {"kaslr", "on|off", "place the guest kernel at a random address", "off", on::boots},
     {"cpu-vendor", "host|intel|amd", "whose CPUID leaves the guest sees", "host", on::boots},
-    {"apic-stride", "N", "distance between APIC ids, a power of two: x2APIC ids without hundreds of CPUs", "1", on::boots},
+    {"apic-stride", "N", "distance between APIC ids, a power of two: x2APIC ids without hundreds of CPUs", "1",
+     on::boots},
     {"reboot", "k|a|t", "how the guest ends: keyboard controller, ACPI, triple fault", "k", on::boots},
     {"keep", "", "keep the guest's memory image and initramfs beside the results", "", on::run},
     {"strict", "", "inconclusive and missing requirements (exit 3 and 77) become failures (exit 1)", "", on::run},
@@ -108,6 +111,8 @@ inline constexpr option_row option_rows[] = {
     // For the inside of the lab, not in the help: the results folder's name outside, and the machine outside.
     {"shown-as", "DIR", "", "", on::run},
     {"lab-host", "TEXT", "", "", on::run},
+    // The same for the words of the program in the guest, as they were found outside.
+    {"guest-command", "WORD", "", "", on::shell | on::exec, carry::plain, true},
     {"force", "", "fetch or add again even if the store has it", "", on::kernel},
     {"help", "", "these lines", "", on::all},
 };

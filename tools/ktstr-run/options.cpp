@@ -42,7 +42,8 @@ po::options_description describe_options(std::uint32_t bit) {
 std::unexpected<problem> usage(std::string what, command_row const& command, std::string remedy = {}) {
     if (remedy.empty())
         remedy = fmt::format("see 'ktstr-run {} --help'", command.name);
-    return problem_of(exit_code::bad_input, std::move(what), fmt::format("command '{}'", command.name), std::move(remedy));
+    return problem_of(exit_code::bad_input, std::move(what), fmt::format("command '{}'", command.name),
+                      std::move(remedy));
 }
 
 std::string bare(std::string name) {
@@ -67,8 +68,7 @@ outcome<invocation> parse_options(command_row const& command, std::vector<std::s
             }
             auto const* row = find_option(option.string_key, command.bit);
             if (row != nullptr && !row->repeats && out.has(option.string_key))
-                return usage(fmt::format("option --{} is given twice", option.string_key), command,
-                             "give it once");
+                return usage(fmt::format("option --{} is given twice", option.string_key), command, "give it once");
             out.options.emplace_back(option.string_key, option.value.empty() ? std::string() : option.value.front());
         }
     } catch (po::unknown_option const& e) {
@@ -148,7 +148,8 @@ outcome<invocation> parse_command_line(std::string_view program, std::span<char 
             return parsed;
         out = *std::move(parsed);
         if (cut && command->bit != on::exec)
-            return usage("arguments after '--' have no meaning here", *command, "only 'exec' takes a command after '--'");
+            return usage("arguments after '--' have no meaning here", *command,
+                         "only 'exec' takes a command after '--'");
     }
     out.program = program;
     out.tail = std::move(tail);
@@ -161,16 +162,17 @@ std::string help_text() {
     for (auto const& row : command_rows)
         out += fmt::format("  {:<10}{}\n", row.name, wrapped(row.about, 12, 80));
     out += "\n'ktstr-run COMMAND --help' lists the options of a command.\n"
-           "exit codes: 0 pass, 1 fail, 2 bad input, 3 inconclusive, 77 requirement missing, 99 our or the host's failure,\n"
+           "exit codes: 0 pass, 1 fail, 2 bad input, 3 inconclusive, 77 requirement missing, 99 our or the host's "
+           "failure,\n"
            "            124 wall limit or guest hang, 128+n signal n, 255 guest panic\n";
     return out;
 }
 
 std::string help_text(std::string_view command) {
     auto const& row = *find_command(command);
-    std::string out = fmt::format("usage: ktstr-run {}{} {}\n\n{}\n\noptions:\n", row.name,
-                                  row.bit == on::help || row.bit == on::version ? "" : " [OPTION...]", row.words,
-                                  row.about);
+    std::string out =
+        fmt::format("usage: ktstr-run {}{} {}\n\n{}\n\noptions:\n", row.name,
+                    row.bit == on::help || row.bit == on::version ? "" : " [OPTION...]", row.words, row.about);
     for (auto const& option : option_rows) {
         if ((option.commands & row.bit) == 0 || option.about.empty())
             continue;

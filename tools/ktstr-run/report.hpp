@@ -39,11 +39,19 @@ struct report_input {
     bool strict = false;
 };
 
+/// How the runs of a repeated scenario came out; nothing in it for a single run.
+struct repeat_counts {
+    std::uint32_t wanted = 1;
+    std::uint32_t pass = 0, inconclusive = 0, fail = 0; ///< `fail`: every outcome that is neither of the others.
+    std::uint32_t shown = 0;                            ///< The run that the report shows, from 1: the worst.
+};
+
 /// A judged run.
 struct run_report {
     report_input in;
     verdict judged;
     run_status status;
+    repeat_counts repeats;
 };
 
 /// Judges the run.
@@ -53,6 +61,9 @@ struct run_report {
 [[nodiscard]] std::string json_text(run_report const& report);
 /// Verdict first, then the line that decided it, the cgroups, the boot, the exits, the observer's cost, the artefacts.
 [[nodiscard]] std::string human_text(run_report const& report, bool coloured);
+
+/// The same document for a run that came to nothing: status, reason, where and remedy, and what had been asked for.
+[[nodiscard]] std::string json_text(problem const& p, plan const& what, std::string const& started, bool strict);
 
 /// The guest kernel's log: as the agent sent it, and what only the console saw of a panic.
 [[nodiscard]] std::string kernel_log_of(run_evidence const& evidence);

@@ -18,7 +18,11 @@ std::string clean(std::string_view text) {
     std::string out;
     for (std::size_t i = 0; i < text.size();) {
         auto const c = static_cast<unsigned char>(text[i]);
-        std::size_t const length = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+        std::size_t const length = c < 0x80                ? 1
+                                   : c >= 0xc2 && c < 0xe0 ? 2
+                                   : c >= 0xe0 && c < 0xf0 ? 3
+                                   : c >= 0xf0 && c < 0xf5 ? 4
+                                                           : 0;
         auto good = length != 0 && i + length <= text.size();
         for (std::size_t k = 1; good && k < length; ++k)
             good = (static_cast<unsigned char>(text[i + k]) & 0xc0) == 0x80;
@@ -89,7 +93,8 @@ json cgroups_of(verdict const& v) {
 json workers_of(plan const& what, run_evidence const& e) {
     json out = json::array();
     for (auto const& w : e.workers) {
-        auto const name = w.cgroup < what.cgroups.size() ? clean(what.cgroups[w.cgroup].name) : std::to_string(w.cgroup);
+        auto const name =
+            w.cgroup < what.cgroups.size() ? clean(what.cgroups[w.cgroup].name) : std::to_string(w.cgroup);
         json cpus = json::array();
         for (std::size_t word = 0; word < w.cpus_used.size(); ++word)
             for (unsigned bit = 0; bit < 64; ++bit)
@@ -120,7 +125,8 @@ json boot_of(machine_outcome const& m, verdict const& v) {
         points.push_back({{"name", p.name}, {"at_ns", p.at.raw}});
     json phases = json::array();
     for (auto const& p : v.phases)
-        phases.push_back({{"name", wire::name_of(p.id)}, {"guest_ns", p.guest_ns}, {"host_ns", p.host_ns - m.evidence.start_ns}});
+        phases.push_back(
+            {{"name", wire::name_of(p.id)}, {"guest_ns", p.guest_ns}, {"host_ns", p.host_ns - m.evidence.start_ns}});
     json out{{"points", std::move(points)}, {"phases", std::move(phases)}};
     if (v.boot_ns != 0)
         out["to_agent_ns"] = v.boot_ns;
@@ -140,35 +146,50 @@ json observer_of(machine_outcome const& m, verdict const& v) {
     json vcpus = json::array();
     for (auto const& cpu : v.vcpus)
         vcpus.push_back({{"cpu_ns", cpu.cpu_ns}, {"run_delay_ns", cpu.delay_ns}});
-    return json{{"vcpu_user_ns", o.vcpu_user.raw},   {"vcpu_system_ns", o.vcpu_system.raw},
-                {"vcpu_run_delay_ns", o.vcpu_run_delay.raw}, {"helpers_ns", o.helpers.raw},
-                {"host_steal_ns", o.host_steal.raw}, {"own_memory_bytes", o.own_memory.raw},
+    return json{{"vcpu_user_ns", o.vcpu_user.raw},
+                {"vcpu_system_ns", o.vcpu_system.raw},
+                {"vcpu_run_delay_ns", o.vcpu_run_delay.raw},
+                {"helpers_ns", o.helpers.raw},
+                {"host_steal_ns", o.host_steal.raw},
+                {"own_memory_bytes", o.own_memory.raw},
                 {"vcpus", std::move(vcpus)}};
 }
 
 json delivery_of(verdict const& v) {
     auto const& t = v.time;
-    return json{{"wall_ns", t.wall_ns},       {"cpu_ns", t.cpu_ns},     {"delay_ns", t.delay_ns},
+    return json{{"wall_ns", t.wall_ns},       {"cpu_ns", t.cpu_ns},           {"delay_ns", t.delay_ns},
                 {"stalled_ns", t.stalled_ns}, {"declared_ratio", t.declared}, {"service_ratio", t.service}};
 }
 
+/// What every document begins with, whether a machine ran or not.
+json head_of(run_status const& status, plan const& what, std::string const& started) {
+    return json{{"schema", "ktstr.run/1.0"},
+                {"status", row_of(status).json},
+                {"exit_code", static_cast<int>(code_of(status))},
+                {"outcome", status_table[static_cast<std::size_t>(status.kind)].json},
+                {"strict", status.strict},
+                {"reason", clean(status.line)},
+                {"started_at", started},
+                {"seed", what.seed},
+                {"scenario", clean(what.scenario)},
+                {"duration_ns", what.duration_ns}};
+}
+
 } // namespace
+
+std::string json_text(problem const& p, plan const& what, std::string const& started, bool strict) {
+    auto out = head_of(status_of(p, strict), what, started);
+    put_known(out, "where", p.where);
+    put_known(out, "remedy", p.remedy);
+    out["fingerprint"] = {{"tool_version", version}};
+    return out.dump(2) + '\n';
+}
 
 std::string json_text(run_report const& report) {
     auto const& in = report.in;
     auto const& v = report.judged;
     auto const& e = in.machine->evidence;
-    auto const& row = row_of(report.status);
-    json out{{"schema", "ktstr.run/1.0"},
-             {"status", row.json},
-             {"exit_code", static_cast<int>(code_of(report.status))},
-             {"outcome", status_table[static_cast<std::size_t>(report.status.kind)].json},
-             {"strict", in.strict},
-             {"reason", clean(report.status.line)},
-             {"started_at", in.started},
-             {"seed", in.what->seed},
-             {"scenario", clean(in.what->scenario)},
-             {"duration_ns", in.what->duration_ns}};
+    auto out = head_of(report.status, *in.what, in.started);
     json host{{"kernel_release", clean(in.host.kernel_release)},
               {"cpus", in.host.cpus_online},
               {"memory_bytes", in.host.memory_bytes},

@@ -27,7 +27,8 @@ public:
         for (auto const& row : rows_) {
             std::string line = "  ";
             for (std::size_t i = 0; i < row.size(); ++i)
-                line += i == 0 ? fmt::format("{:<{}}", row[i], widths_[i]) : fmt::format("  {:>{}}", row[i], widths_[i]);
+                line +=
+                    i == 0 ? fmt::format("{:<{}}", row[i], widths_[i]) : fmt::format("  {:>{}}", row[i], widths_[i]);
             out += line + '\n';
         }
         return out;
@@ -42,11 +43,14 @@ std::string time_of(std::uint64_t ns) { return time_text(nanos{static_cast<std::
 
 std::string percent(double x) { return fmt::format("{:.0f}%", x); }
 
+std::string share(cgroup_row const& g, double x) { return g.share_mean == 0 ? std::string("-") : percent(x); }
+
 std::string cgroup_table(verdict const& v) {
-    table out({"cgroup", "workers", "cpus", "work units", "share min", "mean", "max", "gap", "migrations", "run delay"});
+    table out(
+        {"cgroup", "workers", "cpus", "work units", "share min", "mean", "max", "gap", "migrations", "run delay"});
     for (auto const& g : v.cgroups)
         out.add({g.name, std::to_string(g.workers), g.cpus.empty() ? "all" : g.cpus, std::to_string(g.units),
-                 percent(g.share_min), percent(g.share_mean), percent(g.share_max), time_text(nanos{g.gap_ns}),
+                 share(g, g.share_min), share(g, g.share_mean), share(g, g.share_max), time_text(nanos{g.gap_ns}),
                  std::to_string(g.migrations), time_of(g.run_delay_ns)});
     return out.text();
 }
@@ -66,7 +70,9 @@ std::string check_lines(verdict const& v, bool coloured) {
     for (auto const& c : v.checks) {
         if (c.state == check_state::not_run)
             continue;
-        auto const how = c.state == check_state::pass ? colour::good : c.state == check_state::fail ? colour::bad : colour::warn;
+        auto const how = c.state == check_state::pass   ? colour::good
+                         : c.state == check_state::fail ? colour::bad
+                                                        : colour::warn;
         out += fmt::format("  {} {:<11}", paint(fmt::format("{:<12}", name_of(c.state)), how, coloured), name_of(c.id));
         if (c.unit != unit_kind::none)
             out += fmt::format(" {} (bound {})", number_text(c.measured, c.unit), number_text(c.bound, c.unit));
@@ -99,7 +105,7 @@ std::string exit_table(verdict const& v) {
     std::ranges::sort(exits, [](auto const& a, auto const& b) { return a.count > b.count; });
     if (exits.empty())
         return {};
-    table out({"exits", "count", "handled in"});
+    table out({"exits", "count", "handling"});
     for (auto const& x : exits)
         out.add({x.name, std::to_string(x.count), time_of(x.ns)});
     return out.text();
@@ -107,10 +113,11 @@ std::string exit_table(verdict const& v) {
 
 std::string observer_lines(machine_outcome const& m) {
     auto const& o = m.observer;
-    return fmt::format("observer's cost\n  vCPU threads: user {}, system and guest {}, waited for a CPU {}; our other threads {}; "
-                       "host steal {}; own memory {}\n",
-                       time_text(o.vcpu_user), time_text(o.vcpu_system), time_text(o.vcpu_run_delay), time_text(o.helpers),
-                       time_text(o.host_steal), size_text(o.own_memory.raw));
+    return fmt::format(
+        "observer's cost\n  vCPU threads: user {}, system and guest {}, waited for a CPU {}; our other threads {}; "
+        "host steal {}; own memory {}\n",
+        time_text(o.vcpu_user), time_text(o.vcpu_system), time_text(o.vcpu_run_delay), time_text(o.helpers),
+        time_text(o.host_steal), size_text(o.own_memory.raw));
 }
 
 } // namespace
@@ -124,7 +131,7 @@ std::string human_text(run_report const& report, bool coloured) {
     out += fmt::format("scenario {}, kernel {}, topology {}, memory {}, seed {}, machine {}\n", in.what->scenario,
                        in.kernel.release, in.boot->shape_name, size_text(in.memory.raw), in.what->seed,
                        in.lab_host.empty() ? "host" : "lab");
-    if (!report.judged.cgroups.empty())
+    if (std::ranges::any_of(report.judged.cgroups, [](auto const& g) { return g.workers != 0; }))
         out += '\n' + cgroup_table(report.judged);
     if (auto const checks = check_lines(report.judged, coloured); !checks.empty())
         out += "\nchecks\n" + checks;
@@ -133,8 +140,8 @@ std::string human_text(run_report const& report, bool coloured) {
         out += '\n' + boot;
     if (auto const exits = exit_table(report.judged); !exits.empty())
         out += '\n' + exits;
-    out += fmt::format("\nmachine ended by {} after {}; {} KVM_RUN calls\n", name_of(e.end.kind), time_text(in.machine->wall),
-                       in.machine->runs);
+    out += fmt::format("\nmachine ended by {} after {}; {} KVM_RUN calls\n", name_of(e.end.kind),
+                       time_text(in.machine->wall), in.machine->runs);
     out += observer_lines(*in.machine);
     if (!in.folder.empty())
         out += heading("artefacts") + ": " + in.folder + " (result.json, dmesg.txt, console.txt)\n";

@@ -46,8 +46,8 @@ outcome<results_folder> results_folder::make_new(std::uint64_t id) {
         if (::mkdir(path.c_str(), 0700) == 0)
             return results_folder(path);
         if (errno != EEXIST)
-            return problem_of(exit_code::harness, std::string("cannot make a results folder: ") + std::strerror(errno), path,
-                              "free some space, or name another folder with --results");
+            return problem_of(exit_code::harness, std::string("cannot make a results folder: ") + std::strerror(errno),
+                              path, "free some space, or name another folder with --results");
     }
     return problem_of(exit_code::harness, "no free name for a results folder", runs);
 }
@@ -71,7 +71,7 @@ outcome<> results_folder::put(std::string_view name, std::string_view content) c
 void results_folder::remove_if_empty() const noexcept { ::rmdir(path_.c_str()); }
 
 outcome<> put_file(std::string const& path, std::string_view content, std::string_view option) {
-    struct stat st {};
+    struct stat st{};
     auto const special = path != "-" && ::stat(path.c_str(), &st) == 0 && !S_ISREG(st.st_mode);
     if (path == "-" || special) { // A pipe or /dev/full cannot be replaced by rename.
         auto fd = result<unique_fd>(unique_fd());
@@ -92,19 +92,20 @@ outcome<> check_writable(std::string const& path, std::string_view option) {
     if (path == "-")
         return {};
     auto const where = fmt::format("option --{}", option);
-    struct stat st {};
+    struct stat st{};
     if (::stat(path.c_str(), &st) == 0) {
         if (S_ISDIR(st.st_mode))
             return problem_of(exit_code::bad_input, fmt::format("'{}' is a folder", path), where, "name a file");
         if (::access(path.c_str(), W_OK) != 0)
-            return problem_of(exit_code::bad_input, fmt::format("cannot write '{}': {}", path, std::strerror(errno)), where,
-                              "name a file that is writable for you");
+            return problem_of(exit_code::bad_input, fmt::format("cannot write '{}': {}", path, std::strerror(errno)),
+                              where, "name a file that is writable for you");
     }
     auto const slash = path.rfind('/');
     auto const folder = slash == std::string::npos ? std::string(".") : path.substr(0, slash + 1);
     if (::access(folder.c_str(), W_OK | X_OK) != 0 && !(::stat(path.c_str(), &st) == 0 && !S_ISREG(st.st_mode)))
-        return problem_of(exit_code::bad_input, fmt::format("no file can be made in '{}': {}", folder, std::strerror(errno)),
-                          where, "name a folder that is there and writable for you");
+        return problem_of(exit_code::bad_input,
+                          fmt::format("no file can be made in '{}': {}", folder, std::strerror(errno)), where,
+                          "name a folder that is there and writable for you");
     return {};
 }
 

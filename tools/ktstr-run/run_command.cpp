@@ -17,9 +17,9 @@ outcome<results_folder> open_results(run_options const& options) {
     return options.results.empty() ? results_folder::make_new(options.seed) : results_folder::use(options.results);
 }
 
-outcome<exit_code> here(boot_options const& boot, run_options const& options, ready_guest& guest, results_folder const& folder,
-                        interrupt const& stop, progress& show) {
-    auto const started = utc_timestamp();
+outcome<exit_code> here(boot_options const& boot, run_options const& options, ready_guest& guest,
+                        results_folder const& folder, std::string const& started, interrupt const& stop,
+                        progress& show) {
     auto const kernel = kernel_facts{guest.kernel.key, guest.kernel.release, guest.kernel.manifest.build_id};
     auto request = request_for(boot, guest, options.what, stop);
     request.seed = options.seed;
@@ -75,8 +75,12 @@ outcome<exit_code> run_command(invocation const& call) {
     interrupt const stop;
     progress show(STDERR_FILENO, progress_style_for(STDERR_FILENO, boot->quiet));
     show.limit(boot->wall_limit);
+    auto const started = utc_timestamp();
     auto guest = make_ready(*boot, options->what, {}, show);
     auto const strictly = [&](problem p) {
+        // Also a run that came to nothing leaves its JSON; when even that fails, the first problem counts.
+        if (!options->json.empty())
+            (void)put_file(options->json, json_text(p, options->what, started, options->strict), "json");
         p.code = code_of(status_of(p, options->strict));
         return std::unexpected(std::move(p));
     };
@@ -84,7 +88,7 @@ outcome<exit_code> run_command(invocation const& call) {
         return strictly(guest.error());
     auto const folder = open_results(*options);
     if (!folder)
-        return std::unexpected(folder.error());
+        return strictly(folder.error());
     show.line(fmt::format("scenario {}, kernel {}, topology {}, seed {}", options->what.scenario, guest->kernel.release,
                           boot->shape_name, options->seed));
     if (guest->where.place == machine_kind::lab) {
@@ -95,13 +99,13 @@ outcome<exit_code> run_command(invocation const& call) {
             {"results", folder->path()},
             {"shown-as", folder->path()},
             {"lab-host", fmt::format("{}, Linux {}", outside.cpu_model, outside.kernel_release)}};
-        auto code = run_in_lab(call, *guest, std::move(resolved), false, stop);
+        auto code = run_in_lab(call, *boot, *guest, std::move(resolved), "-n", stop);
         folder->remove_if_empty();
         if (!code)
             return strictly(code.error());
         return code;
     }
-    auto code = here(*boot, *options, *guest, *folder, stop, show);
+    auto code = here(*boot, *options, *guest, *folder, started, stop, show);
     if (!code) {
         folder->remove_if_empty();
         return strictly(code.error());

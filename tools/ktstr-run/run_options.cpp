@@ -3,8 +3,8 @@
 /// Checking the options of `run`.
 #include "ktstr-run/run_options.hpp"
 
+#include "ktstr-run/guest_plan.hpp"
 #include "ktstr-run/results.hpp"
-#include "ktstr-run/session.hpp"
 #include "ktstr/scenario/builtin.hpp"
 #include "support/near_miss.hpp"
 
@@ -28,7 +28,8 @@ outcome<fault_plan> read_fault(std::string const& name) {
             return fault_plan{.kind = kind};
         names.push_back(name_of(kind));
     }
-    return problem_of(exit_code::bad_input, fmt::format("unknown fault '{}'", name), "option --fault", hint(name, names));
+    return problem_of(exit_code::bad_input, fmt::format("unknown fault '{}'", name), "option --fault",
+                      hint(name, names));
 }
 
 outcome<plan> read_scenario(std::string const& name, topology_plan const& machine, scenario_options const& options) {
@@ -40,16 +41,18 @@ outcome<plan> read_scenario(std::string const& name, topology_plan const& machin
         std::vector<std::string_view> names;
         for (auto const& s : scenarios())
             names.push_back(s.name);
-        return problem_of(exit_code::bad_input, fmt::format("unknown scenario '{}'", name), "command 'run'", hint(name, names));
+        return problem_of(exit_code::bad_input, fmt::format("unknown scenario '{}'", name), "command 'run'",
+                          hint(name, names));
     }
     if (e.code == errc::unsupported)
         return problem_of(exit_code::bad_input, fmt::format("scenario '{}' needs at least {} CPUs", name, e.value),
                           "option --topology", "ask for a larger machine");
     if (e.where == "plan.workers")
-        return problem_of(exit_code::bad_input, fmt::format("{} workers are too many; {} are possible", e.value, max_plan_workers),
+        return problem_of(exit_code::bad_input,
+                          fmt::format("{} workers are too many; {} are possible", e.value, max_plan_workers),
                           "option --workers", "ask for fewer");
-    return std::unexpected(problem_from(e, exit_code::bad_input, fmt::format("scenario '{}' is not possible here", name),
-                                        "command 'run'"));
+    return std::unexpected(problem_from(e, exit_code::bad_input,
+                                        fmt::format("scenario '{}' is not possible here", name), "command 'run'"));
 }
 
 } // namespace
@@ -57,7 +60,8 @@ outcome<plan> read_scenario(std::string const& name, topology_plan const& machin
 outcome<run_options> read_run_options(invocation const& call, boot_options const& boot) {
     run_options out;
     if (call.words.size() > 1)
-        return problem_of(exit_code::bad_input, fmt::format("one scenario at a time, not '{}' and '{}'", call.words[0], call.words[1]),
+        return problem_of(exit_code::bad_input,
+                          fmt::format("one scenario at a time, not '{}' and '{}'", call.words[0], call.words[1]),
                           "command 'run'", "run them one after the other");
     scenario_options wanted;
     wanted.host_cpus = usable_cpus();
@@ -88,6 +92,12 @@ outcome<run_options> read_run_options(invocation const& call, boot_options const
         return std::unexpected(what.error());
     out.what = *std::move(what);
     out.what.checks.scheduler = call.value_or("scheduler", "");
+    if (auto const text = call.value("repeat")) {
+        auto const repeat = read_number("repeat", *text, 1, max_plan_repeats);
+        if (!repeat)
+            return std::unexpected(repeat.error());
+        out.what.repeat = static_cast<std::uint32_t>(*repeat);
+    }
     if (auto const name = call.value("fault")) {
         auto const fault = read_fault(*name);
         if (!fault)

@@ -53,7 +53,8 @@ outcome<std::string> kernel_command_line(boot_options const& options) {
     // An IOAPIC entry holds eight bits of APIC id: where there are larger ones, device interrupts stay with the first CPU.
     bool const wide = needs_x2apic(options.shape, apic_id_options{options.apic_stride});
     auto const ours = add("console=ttyS0 console=hvc0 quiet panic=-1 pci=off ktstr.role=agent") &&
-                      add("reboot", resets[static_cast<std::size_t>(options.reset)]) && (!wide || add("irqaffinity", "0"));
+                      add("reboot", resets[static_cast<std::size_t>(options.reset)]) &&
+                      (!wide || add("irqaffinity", "0"));
     if (!ours)
         return problem_of(exit_code::harness, "cannot make the kernel command line");
     if (auto const user = line.append(options.cmdline); !user)
@@ -70,7 +71,8 @@ outcome<bytes> enough_memory(boot_options const& options, memory_needs const& ne
         return memory_auto(needs);
     if (*options.memory < parts.total())
         return problem_of(exit_code::bad_input,
-                          fmt::format("memory of {} is too little for this guest", size_text(options.memory->raw)), text(parts),
+                          fmt::format("memory of {} is too little for this guest", size_text(options.memory->raw)),
+                          text(parts),
                           fmt::format("give at least {}, or leave --memory out",
                                       size_text((parts.total().raw + MiB - 1) / MiB * MiB)));
     return *options.memory;
@@ -78,8 +80,8 @@ outcome<bytes> enough_memory(boot_options const& options, memory_needs const& ne
 
 } // namespace
 
-outcome<ready_guest> make_ready(boot_options const& options, plan const& what, std::vector<include_file> const& programs,
-                                progress& show) {
+outcome<ready_guest> make_ready(boot_options const& options, plan const& what,
+                                std::vector<include_file> const& programs, progress& show) {
     ready_guest out;
     auto const choose = [&]() -> outcome<> {
         auto facts = look_at_machine(options.machine);
@@ -101,7 +103,8 @@ outcome<ready_guest> make_ready(boot_options const& options, plan const& what, s
         return std::unexpected(kernel.error());
     out.kernel = *std::move(kernel);
     if (options.kaslr && out.kernel.relocs.empty())
-        return problem_of(exit_code::bad_input, "this kernel cannot be placed at a random address: it has no relocation tables",
+        return problem_of(exit_code::bad_input,
+                          "this kernel cannot be placed at a random address: it has no relocation tables",
                           fmt::format("option --kaslr, kernel {}", out.kernel.key),
                           "use --kaslr off, or a bzImage built with CONFIG_RELOCATABLE");
     if (options.machine == machine_wish::automatic)

@@ -39,18 +39,14 @@ struct ready_guest {
 [[nodiscard]] machine_request request_for(boot_options const& options, ready_guest& guest, plan const& what,
                                           interrupt const& stop);
 
-/// Runs the same command in the lab, with `resolved` options on top of the user's, and gives its exit code.
-[[nodiscard]] outcome<exit_code> run_in_lab(invocation const& call, ready_guest const& guest,
-                                            std::vector<std::pair<std::string, std::string>> resolved, bool terminal,
-                                            interrupt const& stop);
+/// Runs the same command in the lab, with `resolved` options on top of the user's, and gives its exit code. `lab_option`
+/// is what ktstr-lab is told about standard input.
+[[nodiscard]] outcome<exit_code> run_in_lab(invocation const& call, boot_options const& options,
+                                            ready_guest const& guest,
+                                            std::vector<std::pair<std::string, std::string>> resolved,
+                                            std::string lab_option, interrupt const& stop);
 
 /// What this machine's /dev/kvm is good for, as far as `setting` needs to know it.
 [[nodiscard]] outcome<machine_facts> look_at_machine(machine_wish setting);
-
-/// CPUs that this process may use: what backs the guest's CPUs.
-[[nodiscard]] std::uint32_t usable_cpus();
-
-/// The topology as the agent checks it.
-[[nodiscard]] topology_plan checked_topology(boot_options const& options);
 
 } // namespace ktstr::tool

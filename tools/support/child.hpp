@@ -50,7 +50,8 @@ namespace ktstr::tool {
         pollfd wait[2] = {{handle.get(), POLLIN, 0}, {told ? -1 : stop.fd(), POLLIN, 0}};
         ::poll(wait, 2, handle ? -1 : 50);
         if (!told && interrupt::number() != 0) {
-            ::kill(pid, interrupt::number());
+            if (!interrupt::from_terminal()) // Else it has got it already, and a second one would mean "at once".
+                ::kill(pid, interrupt::number());
             told = true;
         }
         int status = 0;
@@ -58,7 +59,8 @@ namespace ktstr::tool {
         if (ended == pid)
             return static_cast<exit_code>(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
         if (ended < 0 && errno != EINTR)
-            return problem_of(exit_code::harness, std::string("lost a child process: ") + std::strerror(errno), words[0]);
+            return problem_of(exit_code::harness, std::string("lost a child process: ") + std::strerror(errno),
+                              words[0]);
     }
 }
 

@@ -24,9 +24,11 @@ public:
     interrupt() {
         event_ = unique_fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
         taken().store(0);
+        typed().store(false);
         descriptor().store(event_.get());
-        struct sigaction action {};
-        action.sa_handler = &interrupt::handler;
+        struct sigaction action{};
+        action.sa_sigaction = &interrupt::handler;
+        action.sa_flags = SA_SIGINFO;
         for (auto const number : numbers)
             ::sigaction(number, &action, nullptr);
         ::signal(SIGPIPE, SIG_IGN);
@@ -41,6 +43,8 @@ public:
 
     /// The first signal that came, or 0.
     [[nodiscard]] static int number() noexcept { return taken().load(std::memory_order_acquire); }
+    /// Whether it was typed: then the terminal gave it to every process of the foreground, our children too.
+    [[nodiscard]] static bool from_terminal() noexcept { return typed().load(std::memory_order_acquire); }
     /// Becomes readable with the first signal and stays so.
     [[nodiscard]] int fd() const noexcept { return event_.get(); }
     /// The problem that a command ends with when a signal came: nothing to explain, exit code 128 + n.
@@ -70,9 +74,15 @@ private:
         static std::atomic<int> value{-1};
         return value;
     }
-    static void handler(int number) {
+    static std::atomic<bool>& typed() noexcept {
+        static std::atomic<bool> value{false};
+        return value;
+    }
+    static void handler(int number, siginfo_t* info, void*) {
         auto const saved = errno;
         int none = 0;
+        if (taken().load() == 0)
+            typed().store(info != nullptr && info->si_code == SI_KERNEL);
         if (!taken().compare_exchange_strong(none, number) && none == number) {
             if (auto* const hook = on_second().load(); hook != nullptr)
                 hook();

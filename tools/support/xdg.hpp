@@ -63,8 +63,9 @@ struct xdg_row {
     }
     if (auto const* home = std::getenv("HOME"); home != nullptr && home[0] == '/')
         return std::string(home) + row.below_home + "/ktstr";
-    return problem_of(exit_code::harness, std::string("neither ") + row.variable + " nor HOME is set to an absolute path",
-                      "environment", std::string("set HOME, or set ") + row.variable);
+    return problem_of(exit_code::harness,
+                      std::string("neither ") + row.variable + " nor HOME is set to an absolute path", "environment",
+                      std::string("set HOME, or set ") + row.variable);
 }
 
 /// Our own folder below the XDG folder `which`, made if need be.
