@@ -29,6 +29,11 @@ struct delivery {
     double stall = 0.0;          ///< `stalled_ns` over `wall_ns`.
 };
 
+/// A time or a span that the guest claims, as a number that may be calculated with: at most 2^60 ns (36 years).
+[[nodiscard]] constexpr std::int64_t claimed_time(std::uint64_t ns) noexcept {
+    return static_cast<std::int64_t>(std::min<std::uint64_t>(ns, std::uint64_t{1} << 60));
+}
+
 /// vCPU `cpu`'s account at host time `at`, linear between the samples around it; the nearest one outside.
 [[nodiscard]] inline vcpu_time vcpu_at(run_evidence const& e, std::size_t cpu, std::int64_t at) {
     delivery_sample const* before = nullptr;
@@ -62,7 +67,7 @@ struct delivery {
 [[nodiscard]] inline std::int64_t clock_offset(run_evidence const& e) noexcept {
     std::int64_t least = INT64_MAX;
     auto const see = [&](std::int64_t host, std::uint64_t guest) {
-        least = std::min(least, host - static_cast<std::int64_t>(guest & INT64_MAX));
+        least = std::min(least, host - claimed_time(guest));
     };
     if (e.scenario_start)
         see(e.at_start.host_ns, e.scenario_start->guest_ns);

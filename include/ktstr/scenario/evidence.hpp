@@ -99,6 +99,8 @@ struct run_evidence {
     std::string kernel_log; ///< From the guest's kernel_log messages.
     std::string console;    ///< What the guest printed on its console.
     wire::decoder_counts frames;
+    /// Complete runs of a repeated scenario before the last one, with only what belongs to a single run.
+    std::vector<run_evidence> earlier;
     std::uint64_t undecodable = 0; ///< Intact frames whose payload made no sense.
 };
 

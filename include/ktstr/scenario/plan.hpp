@@ -149,6 +149,7 @@ struct plan {
     std::string scenario;                      ///< Name, for reports.
     std::uint64_t duration_ns = 5'000'000'000; ///< Guest time the scenario runs.
     std::uint64_t seed = 0;
+    std::uint32_t repeat = 1; ///< Times the scenario runs, one after the other, in the same boot.
     std::vector<cgroup_plan> cgroups;
     topology_plan topology;
     std::uint32_t host_cpus = 0; ///< CPUs that back the vCPUs: the declared oversubscription; 0 = one each.
@@ -164,7 +165,7 @@ struct plan {
     std::uint64_t stop_grace_ns = 10'000'000'000; ///< Guest time workers get to stop before they are killed.
 
     static void describe(auto& io, auto& m) {
-        io(m.mode), io(m.scenario), io(m.duration_ns), io(m.seed), io(m.cgroups), io(m.topology), io(m.host_cpus);
+        io(m.mode), io(m.scenario), io(m.duration_ns), io(m.seed), io(m.repeat), io(m.cgroups), io(m.topology), io(m.host_cpus);
         io(m.checks), io(m.fault), io(m.arguments), io(m.environment), io(m.folder), io(m.forward_stdin);
         io(m.rows), io(m.columns), io(m.leave), io(m.go_timeout_ns), io(m.stop_grace_ns);
     }
@@ -179,6 +180,7 @@ struct plan {
 /// Limits that keep a plan sane on both sides.
 inline constexpr std::uint32_t max_plan_cgroups = 64;
 inline constexpr std::uint32_t max_plan_workers = 4096;
+inline constexpr std::uint32_t max_plan_repeats = 1000;
 inline constexpr std::uint32_t max_plan_cpus = max_cpus;
 
 /// Whether the plan makes sense: the errors of the topology's own `validate`, or `invalid_argument` or `out_of_range` with `where` naming the field and `value` its index

@@ -130,6 +130,8 @@ private:
         } else if (auto const* const s = std::get_if<wire::scheduler_state>(&*message)) {
             (s->when == wire::state_moment::before_run ? e.scheduler_before : e.scheduler_after) = *s;
         } else if (auto const* const b = std::get_if<wire::scenario_start>(&*message)) {
+            if (e.scenario_start && e.scenario_end)
+                begin_next_run();
             if (!e.scenario_start) {
                 e.scenario_start = *b;
                 e.at_start = {now, vcpus()};
@@ -153,6 +155,35 @@ private:
             keep(e.progress, progress_mark{p->guest_ns, now, units});
         }
         on_message(*message);
+    }
+
+    /// Files the run that ended under `earlier`, at most as many as a plan may ask for, and makes room for the next.
+    void begin_next_run() {
+        auto& e = evidence_;
+        if (e.earlier.size() < max_plan_repeats) {
+            run_evidence done;
+            done.start_ns = e.start_ns;
+            done.hello = e.hello;
+            done.hello_ns = e.hello_ns;
+            done.topology = e.topology;
+            done.workers = e.workers;
+            done.cgroups = e.cgroups;
+            done.scheduler_before = done.scheduler_after = e.scheduler_before;
+            done.scenario_start = e.scenario_start;
+            done.scenario_end = e.scenario_end;
+            done.progress = e.progress;
+            done.at_start = e.at_start;
+            done.at_end = e.at_end;
+            done.samples = e.samples;
+            e.earlier.push_back(std::move(done));
+        }
+        e.workers.clear();
+        e.cgroups.clear();
+        e.progress.clear();
+        e.samples.clear();
+        e.at_start = e.at_end = {};
+        e.scenario_start.reset();
+        e.scenario_end.reset();
     }
 
     run_evidence evidence_;

@@ -124,8 +124,8 @@ struct share_table {
 /// How long a worker waited for a CPU that was there to be had, nanoseconds of delivered or offered CPU time.
 struct fair_gap {
     std::int64_t by_work_ns = 0; ///< Time others worked on its CPU between two of its own steps.
-    std::int64_t by_service_ns =
-        0; ///< The gap on the guest's clock, less what the host withheld and the guest's stalls.
+    /// The gap on the guest's clock, less what the host withheld and the guest's stalls.
+    std::int64_t by_service_ns = 0;
     [[nodiscard]] std::int64_t worst() const noexcept { return std::max(by_work_ns, by_service_ns); }
 };
 
@@ -135,12 +135,12 @@ struct fair_gap {
     fair_gap out;
     constexpr double most = 9e18;
     out.by_work_ns = static_cast<std::int64_t>(std::min(most, static_cast<double>(w.waited_units) * shares.unit_ns));
-    auto const gap = static_cast<std::int64_t>(std::min<std::uint64_t>(w.gap_ns, INT64_MAX / 4));
+    auto const gap = claimed_time(w.gap_ns);
     if (!d.known) {
         out.by_service_ns = static_cast<std::int64_t>(static_cast<double>(gap) / d.declared);
         return out;
     }
-    auto const end = static_cast<std::int64_t>(w.gap_at_ns & (INT64_MAX >> 2)) + clock_offset(e);
+    auto const end = claimed_time(w.gap_at_ns) + clock_offset(e);
     auto const offered = offered_between(e, w.gap_cpu, end - gap, end);
     auto const from = w.gap_at_ns > w.gap_ns ? w.gap_at_ns - w.gap_ns : 0;
     out.by_service_ns =
