@@ -5,6 +5,7 @@
 #include "ktstr-run/report.hpp"
 #include "ktstr-run/results.hpp"
 #include "ktstr-run/session.hpp"
+#include "support/quantity.hpp"
 #include "support/terminal.hpp"
 
 #include <atomic>
@@ -59,6 +60,8 @@ outcome<exit_code> run_program(invocation const& call, boot_options const& optio
     show.finish();
     if (!ended)
         return std::unexpected(ended.error());
+    show.line(fmt::format("machine ended by {} after {}; {} KVM_RUN calls", name_of(ended->evidence.end.kind),
+                          time_text(ended->wall), ended->runs));
     if (!options.dmesg.empty())
         if (auto put = put_file(options.dmesg, kernel_log_of(ended->evidence), "dmesg"); !put)
             return std::unexpected(put.error());

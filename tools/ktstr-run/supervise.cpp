@@ -81,7 +81,10 @@ void supervisor::on_message(wire::guest_message const& message) {
         mark("agent");
         link_.send(wire::go{});
         mark("go");
-        show_.phase("the agent is up");
+        if (request_.what.mode == run_mode::shell)
+            show_.finish(); // from here on the terminal is the shell's
+        else
+            show_.phase("the agent is up");
     } else if (auto const* const out = std::get_if<wire::output>(&message)) {
         if (out->from == wire::stream::log) {
             recorder_.console({reinterpret_cast<char const*>(out->data.data()), out->data.size()});
