@@ -191,7 +191,8 @@ outcome<std::string> import_in_words(kernel_store const& store, kernel_import re
     if (e.code == errc::permission)
         return problem_of(exit_code::harness, "no permission: " + describe(e), store.root() + " or " + named,
                           "make both accessible for you");
-    return std::unexpected(problem_from(e, exit_code::harness, "cannot put the kernel into the store", store.root()));
+    return std::unexpected(problem_from(e, exit_code::harness, "cannot put the kernel into the store", store.root(),
+                                        "make the folder writable for you with 120 MB to spare, or point XDG_CACHE_HOME elsewhere"));
 }
 
 outcome<std::string> add_kernel(kernel_store const& store, std::string const& path, bool again, progress& show) {

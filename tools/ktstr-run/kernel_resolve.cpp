@@ -66,7 +66,37 @@ bool names_a_path(std::string_view spec) {
     return spec.find('/') != std::string_view::npos || ::access(std::string(spec).c_str(), F_OK) == 0;
 }
 
-/// Opens entry `key`; a damaged one is made again from the bzImage, vmlinux or tree it came from.
+/// Makes entry `key` again from its own bzImage, config and modules, when the damage is elsewhere.
+bool rebuild_from_itself(kernel_store const& store, kernel_manifest const& manifest, progress& show) {
+    auto const dir = store.dir_of(manifest.key);
+    kernel_import request;
+    for (auto const& file : manifest.files) {
+        if (file.role == "vmlinux" || file.role == "relocs")
+            continue;
+        auto const path = dir + '/' + file.name;
+        auto const digest = sha256_file(path.c_str());
+        if (!digest || *digest != file.sha256)
+            return false;
+        if (file.role == "bzimage")
+            request.image = path;
+        else if (file.role == "config")
+            if (auto text = read_file(path.c_str()))
+                request.config = *std::move(text);
+    }
+    if (request.image.empty())
+        return false;
+    request.key_prefix = manifest.key;
+    request.key_exact = true;
+    request.modules_root = manifest.modules.empty() ? std::string() : dir + "/modules";
+    request.release = manifest.release;
+    request.version = manifest.version;
+    request.source = manifest.source;
+    request.aliases = manifest.aliases;
+    request.notes = manifest.notes;
+    return import_in_words(store, std::move(request), manifest.key, show).has_value();
+}
+
+/// Opens entry `key`; a damaged one is made again from what is left of it, or from where it came.
 outcome<stored_kernel> open_or_rebuild(kernel_store const& store, std::string const& key, progress& show) {
     auto opened = store.resolve(key);
     if (opened)
@@ -76,6 +106,9 @@ outcome<stored_kernel> open_or_rebuild(kernel_store const& store, std::string co
                                             store.dir_of(key)));
     show.line("the store's copy of " + key + " is damaged (" + describe(opened.error()) + "); making it again");
     auto const manifest = store.manifest_of(key);
+    if (manifest && rebuild_from_itself(store, *manifest, show))
+        if (auto again = store.resolve(key))
+            return *std::move(again);
     auto const source = manifest ? manifest->source : std::string();
     if (source.starts_with('/')) {
         auto const made = add_kernel(store, source, true, show);

@@ -30,6 +30,7 @@ namespace ktstr {
 struct kernel_import {
     std::string key_prefix = "local"; ///< The key is "<prefix>-<release>"...
     bool key_with_hash = true;        ///< ...and, with this, the start of the image's checksum.
+    bool key_exact = false;           ///< The key is the prefix and nothing else.
     std::string image;                ///< bzImage or vmlinux.
     std::string config;               ///< Text of its .config; empty: the image's own copy, if any.
     std::string modules_root;         ///< Folder to search for modules; empty: none.
@@ -52,6 +53,12 @@ inline constexpr std::array<std::string_view, 12> kept_modules{
     "9p",          "9pnet_virtio",   "kvm_amd",    "kvm_intel",   "vsock",      "vmw_vsock_virtio_transport"};
 
 namespace detail {
+/// Adds a note once: an entry that is made again has its notes already.
+inline void add_note(std::vector<std::string>& notes, std::string note) {
+    if (std::find(notes.begin(), notes.end(), note) == notes.end())
+        notes.push_back(std::move(note));
+}
+
 /// A module file found below a folder.
 struct module_file {
     std::string name;
@@ -133,7 +140,7 @@ inline void settle_drivers(kernel_manifest& manifest, std::string_view config, s
         if (state != config_state::module || has_module(manifest, name))
             return;
         state = config_state::absent;
-        manifest.notes.push_back("the module " + std::string(name) + " was not found");
+        add_note(manifest.notes, "the module " + std::string(name) + " was not found");
     };
     settle(drivers.virtio_mmio, "virtio_mmio");
     settle(drivers.virtio_pci, "virtio_pci");
@@ -163,14 +170,16 @@ template <Decompressor D, class Progress>
                 return fail(errc::unsupported, "kernel.needs", missing.size());
             }
             for (auto const& note : lacks.notes)
-                request.notes.push_back("no " + note);
+                detail::add_note(request.notes, "no " + note);
         }
         auto const release = kernel.release.empty() ? request.release : kernel.release;
-        auto key = request.key_prefix + '-' + (release.empty() ? "unknown" : release);
+        auto key = request.key_prefix;
+        if (!request.key_exact)
+            key += '-' + (release.empty() ? "unknown" : release);
         for (auto& c : key)
             if (c == '/' || c == ' ' || static_cast<unsigned char>(c) < 0x20)
                 c = '_';
-        if (request.key_with_hash)
+        if (request.key_with_hash && !request.key_exact)
             key += '-' + sha256_hex(file.span()).substr(0, 12);
         KTSTR_TRY(auto entry, store.stage(key));
         auto& manifest = entry.manifest();
@@ -188,7 +197,7 @@ template <Decompressor D, class Progress>
         if (!kernel.relocs.empty())
             KTSTR_CHECK(entry.put("relocs", "relocs", kernel.relocs));
         if (config.empty())
-            manifest.notes.emplace_back("its .config is not known: its options could not be checked");
+            detail::add_note(manifest.notes, "its .config is not known: its options could not be checked");
         else
             KTSTR_CHECK(entry.put("config", "config", std::as_bytes(std::span(config.data(), config.size()))));
         manifest.initramfs = initramfs_formats(config);

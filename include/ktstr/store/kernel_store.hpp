@@ -21,6 +21,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -67,7 +68,7 @@ public:
                 return os_fail("store.mkdir");
         auto const path = dir_ + '/' + name;
         KTSTR_TRY(auto const fd, unique_fd::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0644));
-        KTSTR_CHECK(write_all(fd.get(), content));
+        KTSTR_CHECK(write_sparse(fd.get(), content));
         if (::fsync(fd.get()) != 0)
             return os_fail("store.fsync");
         struct stat st {};
@@ -107,6 +108,21 @@ public:
 
 private:
     friend class kernel_store;
+    /// Writes `content` with holes instead of blocks of zeros, of which a vmlinux is full: a loader skips them.
+    [[nodiscard]] static result<> write_sparse(int fd, std::span<std::byte const> content) {
+        constexpr std::size_t block = 64 * 1024;
+        if (::ftruncate(fd, static_cast<off_t>(content.size())) != 0)
+            return os_fail("store.truncate");
+        for (std::size_t at = 0; at < content.size(); at += block) {
+            auto const piece = content.subspan(at, std::min(block, content.size() - at));
+            if (piece[0] == std::byte{0} && std::memcmp(piece.data(), piece.data() + 1, piece.size() - 1) == 0)
+                continue;
+            if (::lseek(fd, static_cast<off_t>(at), SEEK_SET) < 0)
+                return os_fail("store.seek");
+            KTSTR_CHECK(write_all(fd, piece));
+        }
+        return {};
+    }
     kernel_staging(std::string dir, std::string target, std::string lock_path)
         : dir_(std::move(dir)), target_(std::move(target)), lock_path_(std::move(lock_path)) {}
     std::string dir_;
