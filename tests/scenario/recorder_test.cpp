@@ -120,3 +120,32 @@ TEST_CASE("recorder: the exit message held back by a cut-off frame is found at t
     CHECK(!r.so_far().exit);
     CHECK(r.finish({}, 2, {}).exit);
 }
+
+TEST_CASE("recorder: a second scenario start files the first run, with its own reports, under the earlier ones") {
+    std::vector<std::byte> stream;
+    std::uint32_t sequence = 0;
+    auto const say = [&](auto const& message) { wire::encode_message(message, sequence++, stream); };
+    for (std::uint64_t run = 1; run <= 3; ++run) {
+        say(wire::scenario_start{run * 100});
+        say(wire::scenario_end{run * 100 + 50, false});
+        wire::worker_report w;
+        w.work_units = run;
+        say(w);
+    }
+    say(wire::scenario_start{400}); // a run that never ended
+    evidence_recorder r(0);
+    r.feed(stream, 7, two_vcpus, nothing);
+    auto const e = r.finish({end_kind::wall_limit, 0}, 9, two_vcpus());
+    REQUIRE(e.earlier.size() == 3);
+    for (std::uint64_t run = 1; run <= 3; ++run) {
+        auto const& one = e.earlier[run - 1];
+        CHECK(one.scenario_start->guest_ns == run * 100);
+        CHECK(one.scenario_end->guest_ns == run * 100 + 50);
+        REQUIRE(one.workers.size() == 1);
+        CHECK(one.workers[0].work_units == run);
+        CHECK(one.at_end.vcpus == two_vcpus());
+    }
+    CHECK(e.scenario_start->guest_ns == 400);
+    CHECK(!e.scenario_end);
+    CHECK(e.workers.empty());
+}

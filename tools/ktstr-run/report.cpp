@@ -9,10 +9,53 @@
 
 namespace ktstr::tool {
 
+namespace {
+
+/// A worse outcome has a larger number; among failures the first one stays.
+int badness(outcome_kind kind) {
+    return kind == outcome_kind::pass ? 0 : kind == outcome_kind::inconclusive ? 1 : 2;
+}
+
+/// Judges each run of a repeated scenario and puts the worst in the report. The end of the machine, its log and its exits
+/// belong to all of them and were judged with the last.
+void judge_repeats(run_report& report) {
+    auto const& what = *report.in.what;
+    auto const& all = report.in.machine->evidence;
+    auto& counts = report.repeats;
+    counts.wanted = what.repeat;
+    if (what.repeat <= 1)
+        return;
+    auto const count = [&](outcome_kind kind) {
+        ++(badness(kind) == 0 ? counts.pass : badness(kind) == 1 ? counts.inconclusive : counts.fail);
+    };
+    counts.shown = static_cast<std::uint32_t>(all.earlier.size()) + 1;
+    count(report.judged.outcome);
+    for (std::size_t i = 0; i < all.earlier.size(); ++i) {
+        auto one = all.earlier[i];
+        one.end = all.end;
+        one.end_ns = all.end_ns;
+        one.exit = all.exit;
+        one.phases = all.phases;
+        one.vcpus = all.vcpus;
+        one.exits = all.exits;
+        one.frames = all.frames;
+        one.last_message_ns = all.last_message_ns;
+        auto judged = judge(what, one);
+        count(judged.outcome);
+        if (badness(judged.outcome) > badness(report.judged.outcome)) {
+            counts.shown = static_cast<std::uint32_t>(i) + 1;
+            report.judged = std::move(judged);
+        }
+    }
+}
+
+} // namespace
+
 run_report make_report(report_input in) {
     run_report out;
     out.in = std::move(in);
     out.judged = judge(*out.in.what, out.in.machine->evidence);
+    judge_repeats(out);
     out.status = status_of(out.judged, out.in.strict);
     return out;
 }

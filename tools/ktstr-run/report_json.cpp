@@ -190,6 +190,9 @@ std::string json_text(run_report const& report) {
     auto const& v = report.judged;
     auto const& e = in.machine->evidence;
     auto out = head_of(report.status, *in.what, in.started);
+    if (auto const& r = report.repeats; r.wanted > 1)
+        out["repeats"] = {{"wanted", r.wanted}, {"pass", r.pass}, {"inconclusive", r.inconclusive},
+                          {"fail", r.fail},     {"shown", r.shown}};
     json host{{"kernel_release", clean(in.host.kernel_release)},
               {"cpus", in.host.cpus_online},
               {"memory_bytes", in.host.memory_bytes},

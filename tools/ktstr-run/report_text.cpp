@@ -131,6 +131,9 @@ std::string human_text(run_report const& report, bool coloured) {
     out += fmt::format("scenario {}, kernel {}, topology {}, memory {}, seed {}, machine {}\n", in.what->scenario,
                        in.kernel.release, in.boot->shape_name, size_text(in.memory.raw), in.what->seed,
                        in.lab_host.empty() ? "host" : "lab");
+    if (auto const& r = report.repeats; r.wanted > 1)
+        out += fmt::format("{} runs in one boot ({} wanted): {} pass, {} inconclusive, {} fail; run {} is shown\n",
+                           r.pass + r.inconclusive + r.fail, r.wanted, r.pass, r.inconclusive, r.fail, r.shown);
     if (std::ranges::any_of(report.judged.cgroups, [](auto const& g) { return g.workers != 0; }))
         out += '\n' + cgroup_table(report.judged);
     if (auto const checks = check_lines(report.judged, coloured); !checks.empty())

@@ -128,7 +128,10 @@ inline void take_precedence() noexcept {
             return std::unexpected(made.error());
         }
         switch (p.mode) {
-        case run_mode::scenario: KTSTR_CHECK(run_scenario(p, host, groups)); break;
+        case run_mode::scenario:
+            for (std::uint32_t i = 0; i < p.repeat && !host.asked().stop && !host.host_gone(); ++i)
+                KTSTR_CHECK(run_scenario(p, host, groups));
+            break;
         case run_mode::exec:
         case run_mode::shell: {
             if (p.fault.kind != fault_kind::none) {

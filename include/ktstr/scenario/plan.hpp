@@ -188,6 +188,8 @@ inline constexpr std::uint32_t max_plan_cpus = max_cpus;
 [[nodiscard]] inline result<> validate(plan const& p) {
     KTSTR_CHECK(validate(shape_of(p.topology)));
     KTSTR_CHECK(validate(shape_of(p.topology), layout_of(p.topology)));
+    if (p.repeat < 1 || p.repeat > max_plan_repeats)
+        return fail(errc::out_of_range, "plan.repeat", p.repeat);
     if (p.cgroups.size() > max_plan_cgroups)
         return fail(errc::out_of_range, "plan.cgroups", p.cgroups.size());
     std::uint64_t workers = 0;
