@@ -59,7 +59,10 @@ def compile_one(root, stamps, header, command):
 def main():
     split = sys.argv.index("--")
     root, stamps = tree.root_of(sys.argv[1]), sys.argv[2]
-    command = sys.argv[split + 1:] + WARNINGS + ["-I", os.path.join(root, "include")]
+    compiler, flags = sys.argv[split + 1:], []
+    while compiler[-1].startswith("-"):
+        flags.insert(0, compiler.pop())
+    command = compiler + WARNINGS + flags + ["-I", os.path.join(root, "include")]
     names = tree.headers(root)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         answers = list(pool.map(lambda h: compile_one(root, stamps, h, command), names))

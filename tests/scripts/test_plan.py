@@ -185,7 +185,8 @@ def stages(context):
         Stage("headers-clang", "each header alone under clang",
               lambda: [Program("headers-clang", "alone", "lines",
                                [python, script("check_self_contained.py"), context.root, context.build("build-clang/stamps"),
-                                "--", "clang++-19", "-std=c++23"], 900)], full=True),
+                                # clang calls a local name that a namespace has too a shadow; GCC's notion is the gate
+                                "--", "clang++-19", "-std=c++23", "-Wno-shadow"], 900)], full=True),
         Stage("tidy", "clang-tidy over every header",
               lambda: [Program("tidy", "headers", "lines", [python, script("clang_tidy.py"), context.root], 1800)], full=True),
         Stage("install", "a user who finds us by pkg-config",
