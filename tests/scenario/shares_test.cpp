@@ -16,7 +16,8 @@ TEST_CASE("shares: together they are what was delivered") {
         sum += s.got_ns;
     CHECK(sum == doctest::Approx(5e9));
     CHECK(table.unit_ns == doctest::Approx(2000).epsilon(0.01));
-    CHECK(table.used_percent == doctest::Approx(95).epsilon(0.01));
+    CHECK(table.pace_percent == doctest::Approx(95).epsilon(0.01));
+    CHECK(table.used_percent == doctest::Approx(100).epsilon(0.01));
 }
 
 TEST_CASE("shares: disjoint pools are compared with themselves only") {
@@ -48,7 +49,8 @@ TEST_CASE("shares: without the host's accounts the guest's stand in") {
     r.seen.at_end.vcpus.clear();
     auto const d = measure_delivery(r.wanted, r.seen);
     auto const table = make_shares(r.wanted, r.seen, d);
-    CHECK(table.used_percent == 0);
+    CHECK(table.pace_percent == 0);
+    CHECK(table.used_percent == doctest::Approx(100).epsilon(0.01));
     CHECK(table.workers[0].percent() == doctest::Approx(100).epsilon(0.01));
     r.wanted.host_cpus = 1;
     auto const declared = measure_delivery(r.wanted, r.seen);

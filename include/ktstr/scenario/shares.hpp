@@ -33,15 +33,45 @@ struct worker_share {
 /// All workers' parts, and what they make together.
 struct share_table {
     std::vector<worker_share> workers;
-    double unit_ns = 0;      ///< Delivered CPU time per unit, over all workers; 0 when nobody worked.
-    double used_percent = 0; ///< Workers' time at their fastest pace, % of the delivered time; 0 = unknown.
-    double busy_percent = 0; ///< Workers' CPU time by the guest's own accounts, % of what its CPUs had; 0 = unknown.
+    double unit_ns = 0; ///< Delivered CPU time per unit, over all workers; 0 when nobody worked.
+    /// Workers' CPU time as the guest accounts it, % of what their CPUs had to give by the guest's clock: low when something
+    /// else took the CPUs, or when they idled while workers wanted them. 0 = unknown.
+    double used_percent = 0;
+    /// The fastest batch's time by unit over the mean: low on a machine disturbed unseen. 0 = unknown.
+    double pace_percent = 0;
 };
 
 /// Reports that belong to the plan: the evidence comes from a guest that may claim anything.
 [[nodiscard]] inline bool belongs(plan const& p, wire::worker_report const& w) noexcept {
     return w.cgroup < p.cgroups.size() && w.index < p.cgroups[w.cgroup].workers;
 }
+
+namespace detail {
+/// What the workers that always want to run were charged, % of what the CPUs of their pools could give. A kernel that takes
+/// stolen time out of the charge (PARAVIRT_TIME_ACCOUNTING) cannot be told from one whose CPUs went elsewhere when the
+/// charge is about what was delivered: then the answer is 100.
+[[nodiscard]] inline double used_percent(plan const& p, run_evidence const& e, double delivered) {
+    if (!e.scenario_start || !e.scenario_end || e.scenario_end->guest_ns <= e.scenario_start->guest_ns)
+        return 0;
+    auto const wall = static_cast<double>(e.scenario_end->guest_ns - e.scenario_start->guest_ns);
+    double could = 0, charged = 0;
+    for (auto const& pool : share_pools(p)) {
+        std::size_t workers = 0;
+        for (auto const g : pool.cgroups)
+            if (always_runnable(p.cgroups[g].work))
+                workers += p.cgroups[g].workers;
+        could += wall * static_cast<double>(std::min(workers, pool.cpus.size()));
+    }
+    for (auto const& w : e.workers)
+        if (belongs(p, w) && always_runnable(p.cgroups[w.cgroup].work))
+            charged += static_cast<double>(w.cpu_ns);
+    if (could <= 0)
+        return 0;
+    bool const without_steal =
+        delivered > 0 && delivered < could / 2 && charged > 0.65 * delivered && charged < 1.35 * delivered;
+    return without_steal ? 100.0 : 100.0 * charged / could;
+}
+} // namespace detail
 
 /// The table. With unknown delivery the guest's own CPU time stands in for the delivered one.
 [[nodiscard]] inline share_table make_shares(plan const& p, run_evidence const& e, delivery const& d) {
@@ -63,12 +93,8 @@ struct share_table {
     if (all_units > 0)
         out.unit_ns = delivered / all_units;
     if (d.known && d.cpu_ns > 0)
-        out.used_percent = 100.0 * fastest / delivered;
-    auto const length = e.scenario_start && e.scenario_end && e.scenario_end->guest_ns > e.scenario_start->guest_ns
-                            ? static_cast<double>(e.scenario_end->guest_ns - e.scenario_start->guest_ns)
-                            : 0.0;
-    if (length > 0)
-        out.busy_percent = 100.0 * all_cpu / (length * static_cast<double>(cpus_of(p.topology)));
+        out.pace_percent = 100.0 * fastest / delivered;
+    out.used_percent = detail::used_percent(p, e, d.known ? delivered : 0);
 
     // What each worker got, first in guest CPU time at its work type's price, then scaled to the delivered total.
     double sum = 0;
