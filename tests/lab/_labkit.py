@@ -8,6 +8,7 @@ cases to run (with * and ?), as the arguments do.
 """
 
 import fnmatch
+import hashlib
 import json
 import os
 import queue
@@ -132,6 +133,16 @@ class World:
         """Random choices of one purpose: the same in every run with this seed, whatever else is chosen."""
         return random.Random(f"{self.seed}/{what}")
 
+    def state(self, name):
+        """A file that outlives this script, for these very programs: what a long series has so far."""
+        digest = hashlib.sha256()
+        for program in (self.run, self.lab):
+            with open(program, "rb") as file:
+                digest.update(file.read())
+        folder = os.path.join(self.kept, "state-" + digest.hexdigest()[:12])
+        os.makedirs(folder, exist_ok=True)
+        return os.path.join(folder, name)
+
     def folder(self, name):
         path = os.path.join(self.scratch, name)
         os.makedirs(path, exist_ok=True)
@@ -233,6 +244,21 @@ class Lane:
         done = self.call(*command, timeout=timeout, **more)
         self.world.count()
         return Boot(done.returncode, done.stdout, done.stderr, folder, time.monotonic() - begun)
+
+
+def once(world, name, case):
+    """A case of a long list: what it came to is kept while the programs stay the same, so that an interrupted list goes on."""
+    def kept(lane):
+        path = world.state(name + ".passed")
+        if os.path.exists(path) and not os.environ.get("KTSTR_LAB_AGAIN"):
+            with open(path, encoding="utf-8") as file:
+                return file.read() + " (earlier)"
+        figure = case(lane)
+        with open(path + ".new", "w", encoding="utf-8") as file:
+            file.write(figure)
+        os.replace(path + ".new", path)
+        return figure
+    return kept
 
 
 def lanes_wanted(cases):

@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# tier: full
+"""Fifty runs of `steady` at 1x, 4x and 16x oversubscription: at least 45 pass and none fails. Ten runs of a planted
+starvation at 4x: all fail. One line a series, with its counts; each run is a line of its own in the log.
+
+A series that is interrupted goes on where it stopped. `KTSTR_LAB_RUNS` makes the series shorter, for a quick look; a short
+series says so in its name.
+"""
+
+import json
+import os
+import sys
+import time
+
+import _labkit as kit
+from _labkit import expect
+
+SERIES = 50
+PLANTED = 10
+CHUNK = 10
+
+
+def runs_of(standard):
+    return int(os.environ.get("KTSTR_LAB_RUNS") or standard)
+
+
+def one_run(lane, words):
+    boot = lane.boot("--kernel", "debian:7.3", "--duration", "5s", *words, retry=False)
+    boot.expect_ours()
+    row = {"status": boot.status(), "reason": boot.reason(), "seconds": round(boot.seconds, 1)}
+    print(f"# {lane.case}: {row['status']}: {row['reason']} ({row['seconds']} s)", flush=True)
+    return row
+
+
+def series(name, count, words, judge):
+    """The runs of a series are kept beside the logs, so that an interruption costs one run."""
+    def case(lane):
+        path = lane.world.state(name + ".runs.json")
+        rows = []
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                rows = json.load(file)[:count]
+        begun = time.monotonic()
+        while len(rows) < count:
+            rows.append(one_run(lane, words))
+            with open(path + ".new", "w", encoding="utf-8") as file:
+                json.dump(rows, file)
+            os.replace(path + ".new", path)
+        counts = {word: sum(1 for row in rows if row["status"] == word) for word in ("pass", "inconclusive", "fail")}
+        other = count - sum(counts.values())
+        said = f"{count} runs: {counts['pass']} pass, {counts['inconclusive']} inconclusive, {counts['fail']} fail, {other} other"
+        judge(counts, count, said)
+        return f"{said}; {sum(row['seconds'] for row in rows) / count:.1f} s a run ({time.monotonic() - begun:.0f} s in this session)"
+    return name if count in (SERIES, PLANTED) else f"{name}.short", case
+
+
+def steady(level, topology):
+    def judge(counts, count, said):
+        expect(counts["fail"] == 0 and counts["pass"] * 50 >= count * 45
+               and counts["pass"] + counts["inconclusive"] == count, said)
+    return series(f"calibration.steady.{level}x", runs_of(SERIES), ("steady", "--topology", topology), judge)
+
+
+def planted(fault):
+    def judge(counts, count, said):
+        expect(counts["fail"] == count, said)
+    count = min(runs_of(PLANTED), PLANTED)
+    return series(f"calibration.starved.{fault}.4x", count, ("steady", "--topology", "tiny-1llc", "--fault", fault), judge)
+
+
+# The lab has one CPU, so the number of vCPUs is the oversubscription.
+def all_cases(world):
+    return [steady(16, "2n4l2c2t"), steady(4, "tiny-1llc"), steady(1, "single"), planted("stop"), planted("weight")]
+
+
+if __name__ == "__main__":
+    sys.exit(kit.main("calibration", all_cases))
