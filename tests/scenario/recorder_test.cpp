@@ -149,3 +149,15 @@ TEST_CASE("recorder: a second scenario start files the first run, with its own r
     CHECK(!e.scenario_end);
     CHECK(e.workers.empty());
 }
+
+TEST_CASE("recorder: a guest that repeats itself without end files a bounded number of reports") {
+    std::vector<std::byte> one;
+    wire::encode_message(wire::scenario_start{1}, 0, one);
+    wire::encode_message(wire::scenario_end{2, false}, 0, one);
+    for (std::uint32_t i = 0; i < max_plan_workers; ++i)
+        wire::encode_message(wire::worker_report{}, 0, one);
+    evidence_recorder r(0);
+    for (int i = 0; i < 40; ++i)
+        r.feed(one, 1, two_vcpus, nothing);
+    CHECK(r.so_far().earlier.size() == kept_records / max_plan_workers);
+}

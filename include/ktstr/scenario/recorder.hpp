@@ -160,7 +160,8 @@ private:
     /// Files the run that ended under `earlier`, at most as many as a plan may ask for, and makes room for the next.
     void begin_next_run() {
         auto& e = evidence_;
-        if (e.earlier.size() < max_plan_repeats) {
+        filed_workers_ += e.workers.size();
+        if (e.earlier.size() < max_plan_repeats && filed_workers_ <= kept_records) {
             run_evidence done;
             done.start_ns = e.start_ns;
             done.hello = e.hello;
@@ -188,6 +189,7 @@ private:
 
     run_evidence evidence_;
     wire::stream_decoder decoder_;
+    std::size_t filed_workers_ = 0; ///< Reports in earlier runs: a guest may not file more than `kept_records`.
 };
 
 } // namespace ktstr
