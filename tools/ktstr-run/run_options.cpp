@@ -103,7 +103,10 @@ outcome<run_options> read_run_options(invocation const& call, boot_options const
         if (!fault)
             return std::unexpected(fault.error());
         out.what.fault = *fault;
-        out.what.fault.after_ns = out.what.duration_ns / 4;
+        // What starves comes almost at once: a worker that had a quarter of the run to itself has a quarter of its share.
+        auto const kind = fault->kind;
+        auto const starves = kind == fault_kind::stop_worker || kind == fault_kind::starve_weight || kind == fault_kind::realtime_hog;
+        out.what.fault.after_ns = out.what.duration_ns / (starves ? 50 : 4);
     }
     if (auto const path = call.value("json"))
         out.json = *path == "-" ? *path : absolute_path(*path);
