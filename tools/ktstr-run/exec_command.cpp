@@ -44,10 +44,8 @@ outcome<exit_code> run_program(invocation const& call, boot_options const& optio
     auto request = request_for(options, *guest, program.what, stop);
     request.input_fd = STDIN_FILENO;
     request.raw_input = shell && ::isatty(STDIN_FILENO) == 1;
-    if (shell) {
-        request.console_fd = STDOUT_FILENO;
+    if (shell)
         show.line("the shell ends with 'exit', or at once with Ctrl-a x");
-    }
     auto ended = [&]() {
         if (!request.raw_input)
             return run_machine(request, show);

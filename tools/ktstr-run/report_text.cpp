@@ -143,7 +143,7 @@ std::string human_text(run_report const& report, bool coloured) {
         out += '\n' + boot;
     if (auto const exits = exit_table(report.judged); !exits.empty())
         out += '\n' + exits;
-    out += fmt::format("\nmachine ended by {} after {}; {} KVM_RUN calls\n", name_of(e.end.kind),
+    out += fmt::format("\nend of the machine: {}, after {}; {} KVM_RUN calls\n", name_of(e.end.kind),
                        time_text(in.machine->wall), in.machine->runs);
     out += observer_lines(*in.machine);
     if (!in.folder.empty())

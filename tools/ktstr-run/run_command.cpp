@@ -89,8 +89,9 @@ outcome<exit_code> run_command(invocation const& call) {
     auto const folder = open_results(*options);
     if (!folder)
         return strictly(folder.error());
-    show.line(fmt::format("scenario {}, kernel {}, topology {}, seed {}", options->what.scenario, guest->kernel.release,
-                          boot->shape_name, options->seed));
+    if (options->lab_host.empty()) // Inside the lab it has been said outside.
+        show.line(fmt::format("scenario {}, kernel {}, topology {}, seed {}", options->what.scenario,
+                              guest->kernel.release, boot->shape_name, options->seed));
     if (guest->where.place == machine_kind::lab) {
         show.finish();
         auto const outside = read_host_facts();

@@ -91,7 +91,8 @@ outcome<ready_guest> make_ready(boot_options const& options, plan const& what,
         if (!where)
             return std::unexpected(where.error());
         out.where = *std::move(where);
-        show.line(out.where.why);
+        if (options.machine == machine_wish::automatic) // Whoever asked knows.
+            show.line(out.where.why);
         return {};
     };
     // What was asked for by name is looked at first; a probe that may have to run guests comes after the kernel's name.
@@ -102,6 +103,8 @@ outcome<ready_guest> make_ready(boot_options const& options, plan const& what,
     if (!kernel)
         return std::unexpected(kernel.error());
     out.kernel = *std::move(kernel);
+    if (auto usable = check_transport(out.kernel); !usable)
+        return std::unexpected(usable.error());
     if (options.kaslr && out.kernel.relocs.empty())
         return problem_of(exit_code::bad_input,
                           "this kernel cannot be placed at a random address: it has no relocation tables",
