@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "ktstr-lab/engine.hpp"
-#include "ktstr-lab/guest.hpp"
+#include "ktstr-lab/engine_state.hpp"
 #include "ktstr-lab/image.hpp"
 #include "ktstr/sys/io.hpp"
 
@@ -19,29 +18,8 @@
 namespace ktstr::lab {
 
 namespace {
-constexpr std::uint64_t output_window = 256U << 10;
 constexpr std::size_t console_kept = 256U << 10;
 } // namespace
-
-/// Bytes between one channel of the lab and descriptors here.
-struct engine::relay {
-    unique_fd in, out, err;
-    std::vector<std::byte> out_queue, err_queue;
-    std::uint64_t in_credit = guest::input_window;
-    bool out_ended = false, broken = false, open = false;
-};
-
-struct engine::job {
-    job_spec spec;
-    done_function done;
-    relay io;
-    enum class phase { putting, running, fetching, over } now = phase::putting;
-    std::size_t puts_left = 0, out_index = 0;
-    std::unique_ptr<out_writer> writer;
-    job_result answer;
-    bool ended_by_us = false, killed = false, waits_to_fetch = false;
-    std::int64_t kill_at = 0, give_up_at = 0;
-};
 
 engine::engine(machine box, signal_gate const& gate)
     : box_(std::move(box)), gate_(gate), link_(box_.control()), space_(box_.disk()) {}
@@ -295,67 +273,6 @@ result<> engine::on_frame(frame const& f) {
     case frame_type::hang_up: connections_.erase(c); return {};
     default: return {};
     }
-}
-
-engine::relay* engine::find_relay(std::uint32_t channel) {
-    if (auto const at = jobs_.find(channel); at != jobs_.end())
-        return &at->second->io;
-    auto const at = connections_.find(channel);
-    return at == connections_.end() ? nullptr : at->second.get();
-}
-
-void engine::read_input(std::uint32_t channel) {
-    auto* const found = find_relay(channel);
-    if (found == nullptr || !found->in)
-        return;
-    auto& r = *found;
-    std::byte buffer[32768];
-    auto const n = ::read(r.in.get(), buffer, std::min<std::uint64_t>(sizeof buffer, r.in_credit));
-    if (n < 0 && (errno == EINTR || errno == EAGAIN))
-        return;
-    if (n <= 0) {
-        r.in.reset();
-        link_.send(frame_type::stdin_data, channel);
-        return;
-    }
-    r.in_credit -= static_cast<std::uint64_t>(n);
-    link_.send(frame_type::stdin_data, channel, std::span<std::byte const>(buffer).first(static_cast<std::size_t>(n)));
-}
-
-void engine::write_output(std::uint32_t channel, bool is_err) {
-    auto* const found = find_relay(channel);
-    if (found == nullptr)
-        return;
-    auto& r = *found;
-    auto& queue = is_err ? r.err_queue : r.out_queue;
-    auto const& fd = is_err ? r.err : r.out;
-    // After POLLOUT a pipe takes this much without blocking; the descriptor is not ours alone, so it stays blocking.
-    std::size_t const part = std::min<std::size_t>(queue.size(), 4096);
-    auto n = ::write(fd.get(), queue.data(), part);
-    if (n < 0 && (errno == EINTR || errno == EAGAIN))
-        return;
-    if (n < 0) {
-        r.broken = true;
-        n = static_cast<ssize_t>(queue.size());
-    }
-    queue.erase(queue.begin(), queue.begin() + n);
-    auto const stream = static_cast<std::uint16_t>(is_err ? frame_type::stderr_data : frame_type::stdout_data);
-    (void)link_.send(frame_type::credit, channel, credit_message{stream, static_cast<std::uint64_t>(n)});
-}
-
-void engine::forward(unique_fd listening, std::string lab_path) {
-    listeners_.push_back({std::move(listening), std::move(lab_path)});
-}
-
-void engine::accept_from(listener& from) {
-    unique_fd fd(::accept4(from.fd.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!fd)
-        return;
-    auto const channel = next_channel_++;
-    auto& r = *(connections_[channel] = std::make_unique<relay>());
-    r.in = unique_fd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3));
-    r.out = std::move(fd);
-    (void)link_.send(frame_type::dial, channel, dial_message{output_window, from.lab_path});
 }
 
 void engine::fail_all(std::string const& why) {

@@ -274,6 +274,8 @@ void init_main() {
     ::setenv("HOME", "/root", 1);
     ::setenv("TERM", "linux", 0);
     ::setenv("KTSTR_IN_LAB", "1", 1);
+    auto const line = read_file("/proc/cmdline");
+    ::setenv("KTSTR_LAB_TIME", line && line->find("ktstr.time=virtual") != std::string::npos ? "virtual" : "real", 1);
     ::setenv("XDG_RUNTIME_DIR", "/run", 1);
     sigset_t chld;
     sigemptyset(&chld);

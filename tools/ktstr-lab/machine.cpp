@@ -52,8 +52,9 @@ std::vector<std::string> command_line(machine_config const& config, machine_file
     else
         add({"-accel", "tcg,thread=multi,tb-size=512"});
     out.insert(out.end(), {"-kernel", files.kernel, "-initrd", files.initrd, "-append",
-                           "ktstr.role=lab console=ttyS0 loglevel=5 panic=-1 mitigations=off tsc=reliable no_timer_check "
-                           "random.trust_cpu=on transparent_hugepage=always"});
+                           std::string("ktstr.role=lab console=ttyS0 loglevel=5 panic=-1 mitigations=off tsc=reliable no_timer_check "
+                           "random.trust_cpu=on transparent_hugepage=always ktstr.time=")
+                               + (config.virtual_time ? "virtual" : "real")});
     return out;
 }
 
