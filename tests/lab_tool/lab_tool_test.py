@@ -231,9 +231,9 @@ def case_limit_ends_a_command(b):
 
 
 def case_limit_kills_what_ignores_it(b):
-    done = b.execute("--limit", "1", "--", "sh", "-c", "trap '' TERM INT; while :; do sleep 1; done")
+    done = b.execute("--limit", "1", "--", "sh", "-c", "trap '' TERM INT; setsid sleep 64 & while :; do sleep 1; done")
     expect(done.returncode == 124, str(done))
-    left = b.execute("--", "sh", "-c", "ps | grep -c '[s]leep 1'")
+    left = b.execute("--", "sh", "-c", "ps | grep -c '[s]leep 64'")
     expect(left.stdout == b"0\n", f"left over in the lab: {left.stdout}")
 
 
@@ -423,6 +423,11 @@ def case_unknown_command_is_127(b):
 def case_dead_kernel_is_99(b):
     done = b.call("run", "--", "sh", "-c", "echo c > /proc/sysrq-trigger; sleep 60")
     expect(done.returncode == 99 and b"Kernel panic" in done.stderr, str(done)[-600:])
+
+
+def case_monitor(b):
+    done = b.call("monitor", b.shared(), "--", "info", "status")
+    expect(done.returncode == 0 and b"running" in done.stdout, str(done))
 
 
 def case_log_and_ps(b):
