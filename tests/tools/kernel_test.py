@@ -155,6 +155,11 @@ with tempfile.TemporaryDirectory(prefix="ktstr-kernel-") as scratch:
     check("kernel.add_vmlinux", r.returncode == 0 and lone["bzimage"] == "" and not lone["kaslr"] and lone["key"] != entry["key"],
           r.stderr + r.stdout)
 
+    # Our transport is virtio-mmio: a kernel that has only virtio-pci is told apart before a machine starts.
+    r = subprocess.run([program, "run", "--kernel", tree], capture_output=True, text=True, timeout=120, env=env)
+    check("kernel.run_without_virtio_mmio", r.returncode == 77 and "virtio-mmio" in r.stderr and "debian:7.3" in r.stderr
+          and r.stdout == "", f"{r.returncode} {r.stderr} {r.stdout}")
+
     # Two at once, and a store that cannot be written.
     both = [subprocess.Popen([program, "kernel", "add", tree, "--force"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             for _ in range(4)]
@@ -183,13 +188,16 @@ with tempfile.TemporaryDirectory(prefix="ktstr-kernel-") as scratch:
     fake = env | {"PATH": bin_folder + ":" + env["PATH"]}
     refused("kernel.fetch_without_debian_mirror", ["fetch", "debian:7.3"], 77, "names no Debian mirror", env=fake)
     put(at("parts", "x.sources"), "Types: deb\nURIs: http://mirror.invalid/debian\nSuites: trixie\nComponents: main\n")
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    stale = put(at("home", ".cache", "ktstr", f"fetch-{gone.pid}", "x.deb"), "half")
     p = subprocess.Popen([program, "kernel", "fetch", "debian:7.3"], env=fake, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     time.sleep(1)
     p.send_signal(signal.SIGINT)
     start = time.monotonic()
     p.communicate(timeout=30)
     check("kernel.fetch_interrupted", p.returncode == 130 and time.monotonic() - start < 5 and
-          not [n for n in os.listdir(at("home", ".cache", "ktstr")) if n.startswith("fetch-")], f"{p.returncode}")
+          not [n for n in os.listdir(at("home", ".cache", "ktstr")) if n == f"fetch-{p.pid}"], f"{p.returncode}")
     put(f"{bin_folder}/apt-get", "#!/bin/sh\necho 'E: Failed to fetch http://mirror.invalid/debian' >&2\nexit 100\n")
     refused("kernel.fetch_without_network", ["fetch", "debian:7.3"], 99, "mirror.invalid", "network", env=fake)
     put(f"{bin_folder}/apt-get", "#!/bin/sh\nexit 0\n")
@@ -197,7 +205,9 @@ with tempfile.TemporaryDirectory(prefix="ktstr-kernel-") as scratch:
                                    "*) printf 'Package: linux-image-7.3.4-cloud-amd64\\nVersion: 7.3.4-1\\n\\n';; esac\n")
     refused("kernel.fetch_unknown_series", ["fetch", "debian:7.4"], 2, "did you mean debian:7.3?", env=fake)
     put(f"{bin_folder}/apt-get", "#!/bin/sh\nfor a; do [ \"$a\" = download ] && echo 'E: 404' >&2 && exit 100; done; exit 0\n")
+    check("kernel.stale_work_is_there", os.path.exists(stale))
     refused("kernel.fetch_download_fails", ["fetch", "debian:7.3"], 99, "cannot download", "404", env=fake)
+    check("kernel.stale_work_is_removed", not os.path.exists(stale))
 
     r = run("rm", entry["key"], env=env)
     check("kernel.rm", r.returncode == 0 and not os.path.exists(entry["dir"]), r.stderr)

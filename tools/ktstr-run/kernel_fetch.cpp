@@ -14,9 +14,11 @@
 #include "support/xdg.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <dirent.h>
-#include <set>
+#include <iterator>
 #include <string>
 #include <sys/file.h>
 #include <unistd.h>
@@ -202,12 +204,12 @@ outcome<std::vector<deb_kernel>> read_archive(std::vector<std::string> const& su
     if (!stanzas)
         return std::unexpected(stanzas.error());
     auto const failed = updated->code != 0 || updated->errors.find("Failed to fetch") != std::string::npos;
-    if (failed)
-        show.line("apt says: " + complaint(updated->errors));
     auto kernels = find_deb_kernels(*stanzas);
+    if (failed && !kernels.empty())
+        show.line("apt says: " + complaint(updated->errors));
     if (kernels.empty() && failed)
         return problem_of(exit_code::harness, "cannot read the package lists: " + complaint(updated->errors),
-                          split_words(sources)[3].data() == nullptr ? "" : std::string(split_words(sources)[3]),
+                          std::string(split_words(sources)[3]), // "Types: deb URIs: <mirror>"
                           "see whether the network is up and /etc/apt names a mirror that can be reached; "
                           "kernels that are in the store work without (ktstr-run kernel list)");
     return kernels;
@@ -231,6 +233,21 @@ outcome<> unpack(std::string const& folder, progress& show) {
                               "see whether the disk is full");
     }
     return {};
+}
+
+/// Removes what fetches that were killed left in `folder`.
+void clear_stale_work(std::string const& folder) {
+    auto* const all = ::opendir(folder.c_str());
+    while (auto const* const entry = all == nullptr ? nullptr : ::readdir(all)) {
+        auto const name = std::string_view(entry->d_name);
+        if (!name.starts_with("fetch-"))
+            continue;
+        auto const pid = std::atoi(entry->d_name + 6);
+        if (pid > 0 && ::kill(pid, 0) != 0 && errno == ESRCH)
+            static_cast<void>(remove_tree(folder + '/' + entry->d_name));
+    }
+    if (all != nullptr)
+        ::closedir(all);
 }
 
 /// Where the image, .config and modules of `release` are in the unpacked packages.
@@ -283,6 +300,7 @@ outcome<std::string> fetch_debian_kernel(kernel_store const& store, std::string 
                           near.empty() ? "known are: " + all
                                        : "did you mean debian:" + std::string(near) + "? known are: " + all);
     }
+    clear_stale_work(store.root() + "/..");
     auto const work = store.root() + "/../fetch-" + std::to_string(::getpid());
     scope_exit const clean([&]() noexcept { static_cast<void>(remove_tree(work)); });
     if (auto const made = make_folders(work + "/root"); !made)

@@ -45,18 +45,24 @@ std::unexpected<problem> not_there(kernel_store const& store, std::string_view s
     return problem_of(exit_code::bad_input, "no kernel '" + std::string(spec) + "' in the store", store.root(), remedy);
 }
 
-/// The key of the entry with the newest version among Debian's, else any.
+/// The key of the entry with the newest version among those that a guest of ours can use, else among all.
 std::string newest(kernel_store const& store) {
     std::string best;
     std::string best_version;
+    auto best_usable = false;
     auto const keys = store.keys();
     if (!keys)
         return best;
     for (auto const& key : *keys) {
         auto const manifest = store.manifest_of(key);
-        if (manifest && (best.empty() || compare_deb_versions(manifest->version, best_version) > 0)) {
+        if (!manifest)
+            continue;
+        auto const usable = manifest->drivers.virtio_mmio != config_state::absent;
+        auto const newer = compare_deb_versions(manifest->version, best_version) > 0;
+        if (best.empty() || (usable && !best_usable) || (usable == best_usable && newer)) {
             best = key;
             best_version = manifest->version;
+            best_usable = usable;
         }
     }
     return best;
@@ -138,6 +144,18 @@ outcome<kernel_store> user_kernel_store() {
     if (!cache)
         return std::unexpected(cache.error());
     return kernel_store(*cache + "/kernels");
+}
+
+outcome<> check_transport(stored_kernel const& kernel) {
+    if (kernel.manifest.drivers.virtio_mmio != config_state::absent)
+        return {};
+    std::string notes;
+    for (auto const& note : kernel.manifest.notes)
+        notes.append("; ").append(note);
+    return problem_of(exit_code::missing, "this kernel has no virtio-mmio driver, which carries the guest's console and messages",
+                      "kernel " + kernel.key + notes,
+                      "take a kernel that has it (ktstr-run kernel list shows 'virtio-mmio'), as debian:7.3 or debian:6.12; "
+                      "one of your own: build it with CONFIG_VIRTIO_MMIO and add it again");
 }
 
 outcome<stored_kernel> resolve_kernel(std::string_view spec, progress& show) {

@@ -29,6 +29,10 @@ using all_decompressors = decompressor_set<zstd_decompressor, lzma_decompressor,
 /// where it came, if that is possible without the network.
 [[nodiscard]] outcome<stored_kernel> resolve_kernel(std::string_view spec, progress& show);
 
+/// Whether a guest of ours can reach its console with this kernel: virtio-mmio built in, or its module stored. A problem
+/// with exit code 77 otherwise.
+[[nodiscard]] outcome<> check_transport(stored_kernel const& kernel);
+
 /// Puts the bzImage, vmlinux or build tree at `path` into the store; its key.
 [[nodiscard]] outcome<std::string> add_kernel(kernel_store const& store, std::string const& path, bool again, progress& show);
 
