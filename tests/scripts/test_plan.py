@@ -157,7 +157,7 @@ def stages(context):
     script = lambda name: os.path.join(context.scripts, name)  # noqa: E731
     out = [
         Stage("build", "the programs (release, static) and the tests (debug)",
-              lambda: build_programs(context, "build-release", ["--buildtype=release", "-Dtests=false"])
+              lambda: build_programs(context, "build-release", ["--buildtype=release", "-Doptimization=2", "-Dtests=false"])
               + build_programs(context, "build-test", ["--buildtype=debug", "-Dcpp_args=-g0"])),
         Stage("meson", "headers, gates, unit, fuzz replay, tiny guests on /dev/kvm",
               lambda: meson_programs(context, "build-test")),
