@@ -505,6 +505,23 @@ def case_cache_shared_by_two_builders_without_rights(b):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def case_cache_on_a_full_disk(b):
+    folder, lab = copied_cache(b, "full", ["snapshot-"])
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=90m", "tmpfs", lab], capture_output=True)
+    if mounted.returncode != 0:
+        return "skip cannot mount a small tmpfs: " + mounted.stderr.decode().strip()
+    try:
+        newest = max(glob.glob(b.cache() + "/base-*"), key=os.path.getmtime)
+        subprocess.run(["cp", "-a", newest, lab], check=True)
+        done = b.call("run", "--memory", "700M", "--", "true", env={**b.env, "XDG_CACHE_HOME": folder}, timeout=400)
+        expect(done.returncode == 99 and b"free space" in done.stderr, str(done))
+        left = [each for each in os.listdir(lab) if each.startswith(("draft-", "snapshot-"))]
+        expect(not left, f"left over: {left}")
+    finally:
+        subprocess.run(["umount", lab])
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def case_interrupted_builder_leaves_nothing(b):
     folder, lab = copied_cache(b, "stopped", ["snapshot-"])
     try:
