@@ -30,8 +30,7 @@ NO_TEST = {
     "ktstr/runner/x86_64/vcpu_setup.hpp": "needs a kernel: tests/lab/lab_boots.py",
 }
 # Public names of hosts that anybody's Debian asks.
-PUBLIC_HOSTS = {"deb.debian.org", "security.debian.org", "snapshot.debian.org", "packages.cloud.google.com",
-                "deb.nodesource.com", "localhost"}
+PUBLIC_HOSTS = {"deb.debian.org", "security.debian.org", "snapshot.debian.org", "localhost"}
 
 
 def is_text(path):

@@ -188,6 +188,7 @@ def main():
     context = Context(options)
     if options.list:
         list_plan(context, options)
+        os.rmdir(context.temp)
         return 0
 
     os.makedirs(context.base, exist_ok=True)
