@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -188,7 +189,7 @@ def main():
     context = Context(options)
     if options.list:
         list_plan(context, options)
-        os.rmdir(context.temp)
+        shutil.rmtree(context.temp, ignore_errors=True)
         return 0
 
     os.makedirs(context.base, exist_ok=True)
@@ -239,7 +240,7 @@ def main():
         for line in outcome.details:
             if line.startswith(("FAILED", "skipped")):
                 print(f"{line}" if key in line else f"{line} [{key}]")
-    subprocess.run(["rm", "-rf", "--", context.temp], timeout=60)
+    shutil.rmtree(context.temp, ignore_errors=True)
     print(f"{results.total('passed')} passed, {results.total('failed')} failed, {results.total('skipped')} skipped", flush=True)
     return 1 if results.total("failed") or not results.total("passed") else 0
 
