@@ -115,8 +115,8 @@ void engine::end_job(std::uint32_t channel, int code, int signal, std::string te
     }
     j.ended_by_us = true;
     j.answer = {code, std::move(text)};
-    j.kill_at = now_ns() + (signal == SIGKILL ? 0 : 2 * second);
-    j.give_up_at = now_ns() + 7 * second;
+    j.kill_at = now_ns() + (signal == SIGKILL ? 0 : 5 * second);
+    j.give_up_at = now_ns() + 12 * second;
     if (signal != SIGKILL)
         signal_job(channel, signal);
 }

@@ -49,7 +49,7 @@ public:
 
     /// Starts a job; `done` is called once, from `turn`. Never 0.
     std::uint32_t submit(job_spec spec, done_function done);
-    /// Asks a job to end: signal now, kill after 2 s, given up after 5 s more. Its result is then `code` and `text`; what
+    /// Asks a job to end: signal now, kill after 5 s, given up after 7 s more. Its result is then `code` and `text`; what
     /// it left in its out folders is still fetched. A second call gives up at once.
     void end_job(std::uint32_t job, int code, int signal, std::string text);
     /// Passes a signal on to a job.
