@@ -217,7 +217,8 @@ class Lane:
     def command(self, words, folder, own_lab=False):
         """A `ktstr-run run` with everything these tests give every run."""
         place = ["--machine", "lab"] + ([] if own_lab else ["--lab", self.in_lab()])
-        return [self.world.run, "run", *place, "--results", folder, "--timeout", "5m", *words]
+        limit = [] if "--timeout" in words else ["--timeout", "5m"]
+        return [self.world.run, "run", *place, "--results", folder, *limit, *words]
 
     def boot(self, *words, own_lab=False, retry=True, timeout=420, **more):
         """Runs a scenario; a run that says it cannot be judged is run once more."""
@@ -243,6 +244,8 @@ class Lane:
         begun = time.monotonic()
         done = self.call(*command, timeout=timeout, **more)
         self.world.count()
+        with open(os.path.join(folder, "command.txt"), "wb") as file:
+            file.write(" ".join(command).encode() + b"\n\n" + done.stdout[:65536] + b"\n\n" + done.stderr)
         return Boot(done.returncode, done.stdout, done.stderr, folder, time.monotonic() - begun)
 
 

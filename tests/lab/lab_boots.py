@@ -38,7 +38,7 @@ def demo(lane):
 
 def end_by(letter, name):
     def case(lane):
-        boot = passing(lane, "--kernel", "debian:7.3", "--topology", "single", "--duration", "1s", "--reboot", letter)
+        boot = passing(lane, "--kernel", "debian:7.3", "--topology", "single", "--duration", "2s", "--reboot", letter)
         expect(boot.report["machine"]["ended_by"] == name, f"the machine ended by {boot.report['machine']['ended_by']}")
         expect(f"machine ended by {name} " in boot.out.decode(), "the text does not name the end")
         return boot.figure()

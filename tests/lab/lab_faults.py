@@ -11,7 +11,8 @@ from _labkit import expect
 def planted(fault, code, status, check=None, words=("--topology", "pair"), more=None):
     """The run with `fault` ends so; `check` is the one that failed, `more(boot)` looks further."""
     def case(lane):
-        boot = lane.boot("--kernel", "debian:7.3", "--duration", "2s", "--fault", fault, *words, retry=code != 3)
+        duration = [] if "--duration" in words else ["--duration", "2s"]
+        boot = lane.boot("--kernel", "debian:7.3", "--fault", fault, *duration, *words)
         boot.expect_ours().expect_code(code, status)
         if check is not None:
             row = boot.check(check)
@@ -24,22 +25,22 @@ def planted(fault, code, status, check=None, words=("--topology", "pair"), more=
 
 
 def garbage_was_seen(boot):
-    expect(boot.report["messages"]["undecodable"] > 0 or boot.report["messages"].get("skipped_bytes", 0) > 0,
-           f"the rubbish was not noticed: {boot.report['messages']}")
+    seen = boot.report["messages"]
+    expect(seen["garbage_bytes"] >= 60_000, f"the rubbish did not come through: {seen}")
 
 
-def one_worker_only(boot):
-    """The planted starvation hit one worker; the others had their share."""
-    expect("cg_0 worker 0" in boot.check("starvation").get("subject", ""), boot.check("starvation"))
+def one_worker_is_named(boot):
+    """The planted starvation hit one worker, and it is the one that the verdict names; how it shows may differ."""
+    expect(boot.reason().startswith(("starvation: cg_0 worker 0", "progress: cg_0 worker 0", "gap: cg_0 worker 0")), boot.reason())
 
 
 CASES = [
     planted("hang", 124, "guest_hang", words=("--topology", "single")),
-    planted("oom", 1, "fail", "memory"),
+    planted("oom", 1, "fail", "memory", words=("--topology", "single", "--duration", "8s")),
     # Four vCPUs on the lab's one CPU: a worker that gets nothing is found although every CPU is late.
-    planted("stop", 1, "fail", "starvation", words=("--topology", "tiny-1llc"), more=one_worker_only),
-    planted("weight", 1, "fail", "starvation", words=("--topology", "single"), more=one_worker_only),
-    planted("rt-hog", 1, "fail"),
+    planted("stop", 1, "fail", words=("--topology", "tiny-1llc", "--duration", "5s"), more=one_worker_is_named),
+    planted("weight", 1, "fail", words=("--topology", "pair", "--duration", "5s"), more=one_worker_is_named),
+    planted("rt-hog", 1, "fail", words=("--topology", "pair", "--duration", "5s")),
     planted("leave-cpuset", 1, "fail", "isolation", words=("cpuset-split", "--topology", "pair")),
     planted("agent-abort", 99, "agent_crash"),
     planted("garbage", 0, "pass", more=garbage_was_seen),

@@ -84,7 +84,7 @@ def shell_on_terminal(lane):
         return at
 
     try:
-        until(rb"[#$] $", 240)
+        until(rb"[#$] ", 240)
         os.write(master, b"stty size; echo mark$((1+1))\r")
         answer = until(rb"mark2", 60)
         expect(b"33 97" in answer, f"the terminal's size did not arrive: {kit.tail(answer)}")

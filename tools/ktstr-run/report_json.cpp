@@ -223,7 +223,10 @@ std::string json_text(run_report const& report) {
     out["observer"] = observer_of(*in.machine, v);
     if (v.time.known)
         out["delivery"] = delivery_of(v);
-    out["messages"] = {{"frames", v.frames.frames}, {"undecodable", e.undecodable}};
+    out["messages"] = {{"frames", v.frames.frames},
+                       {"undecodable", e.undecodable},
+                       {"bad_frames", v.frames.bad_headers + v.frames.bad_payloads},
+                       {"garbage_bytes", v.frames.garbage}};
     if (!in.folder.empty())
         out["artefacts"] = {{"folder", clean(in.folder)}, {"files", {"result.json", "dmesg.txt", "console.txt"}}};
     return out.dump(2) + '\n';
