@@ -45,6 +45,13 @@ TEST_CASE("kaslr: places on both sides of a gap and of a reserved range, none ab
     CHECK(seen == std::set<std::uint64_t>{16, 18, 32, 34, 36, 38, 40, 42, 44, 46, 48, 80, 82, 84, 86, 88});
 }
 
+TEST_CASE("kaslr: the first place behind a reserved range counts") {
+    std::array const regions{ram(0, 40 * MiB)};
+    std::array const reserved{gpa_range{gpa{21 * MiB}, bytes{1}}};
+    kaslr_limits const limits{.ram = regions, .reserved = reserved};
+    CHECK(choose_kaslr(image_of(12 * MiB), limits, 0, 0)->phys_base == gpa{22 * MiB});
+}
+
 TEST_CASE("kaslr: the virtual place stays inside the kernel's mapping") {
     std::array const regions{ram(0, 64 * MiB)};
     kaslr_limits const limits{.ram = regions};

@@ -110,6 +110,9 @@ TEST_CASE("kernel_needs: what is missing is named, modules will do where they ca
         return check_kernel_config(text);
     };
     CHECK(without("CPUSETS").vital == std::vector<std::string>{"CONFIG_CPUSETS (the checks of cpuset isolation)"});
+    auto half = good_config;
+    half.replace(half.find("CONFIG_CPUSETS=y"), 16, "CONFIG_CPUSETS=m");
+    CHECK(check_kernel_config(half).vital.size() == 1); // a module will not do there
     CHECK(without("NUMA").vital.empty());
     CHECK(without("NUMA").notes.size() == 1);
     CHECK(without("VIRTIO_PCI").vital.empty()); // mmio as a module is left
