@@ -8,6 +8,6 @@
 namespace ktstr {
 
 /// MAJOR.MINOR.PATCH; a change of MAJOR may break source compatibility and is listed first in docs/CHANGES.md.
-inline constexpr std::string_view version = "0.1.0";
+inline constexpr std::string_view library_version = "0.1.0";
 
 } // namespace ktstr

@@ -6,7 +6,7 @@
 std::string_view version_seen_by_b();
 
 int main() {
-    if (ktstr::version != version_seen_by_b()) {
+    if (ktstr::library_version != version_seen_by_b()) {
         std::puts("two translation units disagree about the version");
         return 1;
     }

@@ -4,5 +4,5 @@
 std::string_view version_seen_by_b();
 
 std::string_view version_seen_by_b() {
-    return ktstr::version;
+    return ktstr::library_version;
 }

@@ -41,9 +41,12 @@ TEST_CASE("kick: the signal interrupts a blocking system call, and only where ki
     REQUIRE(started);
     while (!ready) {
     }
-    // The thread may not have reached poll() yet: repeat, as the supervisor does.
-    while (number == 0)
+    // The thread may not have reached poll() yet: repeat, with pauses as the supervisor makes them. Without a pause the
+    // thread would do nothing but take signals, which the kernel queues.
+    while (number == 0) {
         kick(cpu, started->handle());
+        ::poll(nullptr, 0, 1);
+    }
     started->join();
     CHECK(number == EINTR);
 

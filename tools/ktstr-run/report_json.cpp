@@ -181,7 +181,7 @@ std::string json_text(problem const& p, plan const& what, std::string const& sta
     auto out = head_of(status_of(p, strict), what, started);
     put_known(out, "where", p.where);
     put_known(out, "remedy", p.remedy);
-    out["fingerprint"] = {{"tool_version", version}};
+    out["fingerprint"] = {{"tool_version", library_version}};
     return out.dump(2) + '\n';
 }
 
@@ -203,7 +203,7 @@ std::string json_text(run_report const& report) {
     json kernel{{"release", clean(in.kernel.release)}, {"key", clean(in.kernel.key)}, {"cmdline", clean(in.cmdline)}};
     put_known(kernel, "build_id", in.kernel.build_id);
     put_known(kernel, "scheduler", v.scheduler);
-    out["fingerprint"] = {{"tool_version", version}, {"host", std::move(host)}, {"kernel", std::move(kernel)}};
+    out["fingerprint"] = {{"tool_version", library_version}, {"host", std::move(host)}, {"kernel", std::move(kernel)}};
     out["machine"] = {{"topology", std::string(to_text(in.boot->shape).view())},
                       {"topology_name", clean(in.boot->shape_name)},
                       {"cpus", cpus(in.boot->shape)},

@@ -10,9 +10,9 @@ namespace ktstr::tool {
 
 outcome<exit_code> version_command(invocation const& call) {
     if (call.has("json"))
-        std::printf("{\"schema\":\"ktstr.version/1.0\",\"version\":\"%s\"}\n", version.data());
+        std::printf("{\"schema\":\"ktstr.version/1.0\",\"version\":\"%s\"}\n", library_version.data());
     else
-        std::printf("ktstr-run %s\n", version.data());
+        std::printf("ktstr-run %s\n", library_version.data());
     return exit_code::pass;
 }
 
