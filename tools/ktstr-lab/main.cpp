@@ -17,9 +17,13 @@ using namespace ktstr;
 bool is_lab_init() {
     if (::getpid() != 1)
         return false;
-    ::mkdir("/proc", 0755);
-    ::mount("proc", "/proc", "proc", 0, nullptr);
-    auto const line = read_file("/proc/cmdline");
+    // Pid 1 of a container has a /proc already; in our own initramfs nobody has mounted it yet.
+    auto line = read_file("/proc/cmdline");
+    if (!line) {
+        ::mkdir("/proc", 0755);
+        ::mount("proc", "/proc", "proc", 0, nullptr);
+        line = read_file("/proc/cmdline");
+    }
     return line && line->find("ktstr.role=lab") != std::string::npos;
 }
 
