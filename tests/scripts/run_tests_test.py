@@ -41,7 +41,7 @@ class Small:
         plan = os.path.join(self.root, "tests/scripts/test_plan.py")
         with open(plan, "a", encoding="utf-8") as f:
             f.write("\n_all = stages\n\n\ndef stages(context):\n"
-                    "    return [s for s in _all(context) if s.name in ('build', 'meson', 'full', 'lab')]\n")
+                    "    return [s for s in _all(context) if s.name in ('build', 'build-tests', 'meson', 'full', 'lab')]\n")
         self.script("meson", MESON)
         self.script("ninja", NINJA)
         self.tests = []

@@ -42,14 +42,35 @@ def build_programs(context, folder, options, compiler=None, targets=()):
     return out
 
 
+def introspect(path, what):
+    """What meson knows of the build in `path`: a list, or None when there is no such build."""
+    try:
+        done = subprocess.run(["meson", "introspect", what, path], capture_output=True, text=True, timeout=60)
+        return json.loads(done.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+
+
+def compile_tests(context):
+    """Builds what the tests of build-test run, and not the programs once more that build-release has already."""
+    path = context.build("build-test")
+    words = {w for t in introspect(path, "--tests") or [] if not is_tool_script(t) for w in t["cmd"]}
+    below = {os.path.relpath(w, path) for w in words if w.startswith("/")}
+    targets = sorted(t for t in below if not t.startswith("..") and not t.endswith("/stamps"))
+    return [Program("build", "build-test.compile", "exit", ["ninja", "-C", path, "-k", "0", *targets], 1500)]
+
+
+def is_tool_script(test):
+    """The stage "tool" runs these on the release program and counts their cases."""
+    return any("/tests/tools/" in w and w.endswith(".py") for w in test["cmd"])
+
+
 def meson_programs(context, folder, only_suites=None, prefix=""):
     """The tests that the build in `folder` has, as meson itself lists them."""
     path = context.build(folder)
-    try:
-        done = subprocess.run(["meson", "introspect", "--tests", path], capture_output=True, text=True, timeout=60)
-        tests = json.loads(done.stdout)
-    except (OSError, ValueError, subprocess.SubprocessError) as problem:
-        return [Program("build", folder + ".introspect", "exit", ["false"], 5, {"WHY": str(problem)})]
+    tests = introspect(path, "--tests")
+    if tests is None:
+        return [Program("build", folder + ".introspect", "exit", ["false"], 5)]
     out = []
     for test in tests:
         suites = [s.split(":")[-1] for s in test["suite"]]
@@ -58,8 +79,8 @@ def meson_programs(context, folder, only_suites=None, prefix=""):
             continue
         if only_suites is None and FULL_SUITES & set(suites):
             continue
-        if any("/tests/tools/" in w and w.endswith(".py") for w in test["cmd"]):
-            continue  # the stage "tool" runs these on the release program and counts their cases
+        if is_tool_script(test):
+            continue
         is_doctest = os.path.basename(test["cmd"][0]).startswith(DOCTEST_NAMES)
         kind = "doctest" if is_doctest else "lines" if "lines" in suites else "exit"
         # Meson's limits are for an idle machine; this one may be shared.
@@ -74,11 +95,9 @@ def meson_programs(context, folder, only_suites=None, prefix=""):
 def benchmark_programs(context):
     """Meson's benchmarks, built on the way: one at a time, because they measure."""
     path = context.build("build-test")
-    try:
-        done = subprocess.run(["meson", "introspect", "--benchmarks", path], capture_output=True, text=True, timeout=60)
-        rows = json.loads(done.stdout)
-    except (OSError, ValueError, subprocess.SubprocessError) as problem:
-        return [Program("build", "benchmarks.introspect", "exit", ["false"], 5, {"WHY": str(problem)})]
+    rows = introspect(path, "--benchmarks")
+    if rows is None:
+        return [Program("build", "benchmarks.introspect", "exit", ["false"], 5)]
     targets = [os.path.relpath(row["cmd"][0], path) for row in rows]
     out = [Program("build", "benchmarks.compile", "exit", ["ninja", "-C", path, *targets], 900)] if rows else []
     return out + [Program("bench", row["name"], "ratio", row["cmd"], 2 * (row["timeout"] or 300),
@@ -164,7 +183,8 @@ def stages(context):
     out = [
         Stage("build", "the programs (release, static) and the tests (debug)",
               lambda: build_programs(context, "build-release", ["--buildtype=release", "-Doptimization=2", "-Dtests=false"])
-              + build_programs(context, "build-test", ["--buildtype=debug", "-Dcpp_args=-g0"])),
+              + build_programs(context, "build-test", ["--buildtype=debug", "-Dcpp_args=-g0"])[:1]),
+        Stage("build-tests", "what the tests run", lambda: compile_tests(context)),
         Stage("meson", "headers, gates, unit, fuzz replay, tiny guests on /dev/kvm",
               lambda: meson_programs(context, "build-test")),
         Stage("unprivileged", "the unit programs as a user who owns nothing", lambda: unprivileged_programs(context)),
