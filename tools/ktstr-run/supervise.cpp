@@ -150,11 +150,13 @@ void supervisor::follow_window() {
     link_.send(wire::window_size{rows_, columns_});
 }
 
-nanos supervisor::service() const {
-    std::int64_t sum = 0;
-    for (auto const& t : vcpu_times(*machine_.runner))
-        sum += t.cpu_ns;
-    return nanos{sum};
+supervisor::demand supervisor::service() const {
+    demand sum;
+    for (auto const& t : vcpu_times(*machine_.runner)) {
+        sum.served = sum.served + nanos{t.cpu_ns};
+        sum.wanted = sum.wanted + nanos{t.cpu_ns + t.delay_ns};
+    }
+    return sum;
 }
 
 void supervisor::check_deadlines() {
@@ -196,7 +198,8 @@ void supervisor::look_for_silence(nanos at) {
         heard_service_ = served;
         return;
     }
-    auto const since = served - heard_service_;
+    auto const since = served.served - heard_service_.served;
+    auto const wanted = served.wanted - heard_service_.wanted;
     if (!known.hello) {
         auto const budget = limits_.boot_service + nanos{limits_.boot_service_per_vcpu.raw * vcpus};
         if (since > budget)
@@ -206,7 +209,10 @@ void supervisor::look_for_silence(nanos at) {
     if (request_.what.mode != run_mode::scenario)
         return;
     auto const budget = limits_.silent_service + nanos{limits_.silent_service_per_vcpu.raw * vcpus};
-    if (since > budget || at - heard_at_ > limits_.idle_silence + nanos{budget.raw / 4})
+    // A guest that wants a CPU and does not get it is not silent by its own fault; one that wants none has hung.
+    auto const quiet = at - heard_at_;
+    bool const idle = quiet > limits_.idle_silence && wanted.raw < quiet.raw / 10;
+    if (since > budget || idle)
         end(end_kind::silence, static_cast<std::uint64_t>(since.raw), stop_cause::deadline);
 }
 

@@ -27,7 +27,7 @@ struct supervision_limits {
     /// CPU service the guest may take without a word from its agent once it has spoken.
     nanos silent_service = seconds(30);
     nanos silent_service_per_vcpu = seconds(10);
-    /// Wall time without a word and almost without service: nobody is going to speak.
+    /// Wall time without a word from a guest that hardly asks for a CPU: nobody is going to speak.
     nanos idle_silence = seconds(60);
     /// Wall time from the exit message to the guest's own end; then we end it.
     nanos leave = seconds(10);
@@ -54,7 +54,12 @@ private:
     void check_deadlines();
     void look_for_silence(nanos now);
     void end(end_kind kind, std::uint64_t value, stop_cause cause);
-    [[nodiscard]] nanos service() const;
+    /// CPU time of all vCPUs: what they got, and that plus what they waited for.
+    struct demand {
+        nanos served{};
+        nanos wanted{};
+    };
+    [[nodiscard]] demand service() const;
     [[nodiscard]] machine_end classify(runner_end const& seen) const;
     void mark(std::string name);
 
@@ -73,7 +78,7 @@ private:
     bool scenario_seen_ = false;
     nanos exit_at_{};          ///< When the exit message came; 0: not yet.
     nanos heard_at_{};         ///< Wall time of the last word of the agent.
-    nanos heard_service_{};    ///< CPU service at that moment.
+    demand heard_service_{};   ///< CPU service at that moment.
     std::int64_t last_heard_ns_ = 0;
     nanos next_sample_{};
     nanos next_window_{};
