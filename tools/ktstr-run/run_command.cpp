@@ -7,7 +7,9 @@
 #include "ktstr-run/session.hpp"
 
 #include <cstdio>
+#include <ctime>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace ktstr::tool {
@@ -16,6 +18,24 @@ namespace {
 outcome<results_folder> open_results(run_options const& options) {
     return options.results.empty() ? results_folder::make_new(options.seed) : results_folder::use(options.results);
 }
+
+/// Which file stands at `path`, so that one sees whether another took its place.
+struct file_mark {
+    ino_t inode = 0;
+    timespec changed{};
+
+    explicit file_mark(std::string const& path) {
+        struct stat st{};
+        if (::stat(path.c_str(), &st) == 0) {
+            inode = st.st_ino;
+            changed = st.st_mtim;
+        }
+    }
+    [[nodiscard]] bool same(file_mark const& other) const noexcept {
+        return inode == other.inode && changed.tv_sec == other.changed.tv_sec &&
+               changed.tv_nsec == other.changed.tv_nsec;
+    }
+};
 
 outcome<exit_code> here(boot_options const& boot, run_options const& options, ready_guest& guest,
                         results_folder const& folder, std::string const& started, interrupt const& stop,
@@ -100,10 +120,19 @@ outcome<exit_code> run_command(invocation const& call) {
             {"results", folder->path()},
             {"shown-as", folder->path()},
             {"lab-host", fmt::format("{}, Linux {}", outside.cpu_model, outside.kernel_release)}};
+        file_mark const before(options->json);
         auto code = run_in_lab(call, *boot, *guest, std::move(resolved), "-n", stop);
+        if (code && *code != exit_code::pass && !options->json.empty() && options->json != "-" &&
+            before.same(file_mark(options->json)))
+            (void)put_file(options->json,
+                           json_text(problem{*code, "the lab ended before the run had a result", "ktstr-lab", ""},
+                                     options->what, started, options->strict),
+                           "json");
         folder->remove_if_empty();
         if (!code)
             return strictly(code.error());
+        if (options->strict && (*code == exit_code::missing || *code == exit_code::inconclusive))
+            return exit_code::fail; // The lab's own; the inside has been strict already.
         return code;
     }
     auto code = here(*boot, *options, *guest, *folder, started, stop, show);
