@@ -123,6 +123,14 @@ with tempfile.TemporaryDirectory(prefix="ktstr-endings-") as scratch:
           f"{r.returncode} {content!r} {r.stderr}")
     check("and no temporary file is left", not leftovers(scratch), str(leftovers(scratch)))
 
+    os.unlink(answer)
+    r = subprocess.run([program, "run", "--machine", "lab", "--lab", "no-such-lab", "--kernel", kernel, "--json", answer],
+                       capture_output=True, text=True, timeout=60, env=env)
+    check("a lab that does not run is 2", r.returncode == 2 and "no-such-lab" in r.stderr, f"{r.returncode} {r.stderr}")
+    with open(answer) as file:
+        document = json.load(file)
+    check("and leaves a JSON that says so", document["exit_code"] == 2 and document["where"] == "ktstr-lab", str(document))
+
     bare = {"PATH": env["PATH"]}
     r = subprocess.run(command(), capture_output=True, text=True, timeout=60, env=bare)
     check("without HOME the variable to set is named", r.returncode == 99 and "set HOME" in r.stderr, f"{r.returncode} {r.stderr}")
