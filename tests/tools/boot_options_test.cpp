@@ -105,6 +105,14 @@ TEST_CASE("boot_options: what is wrong is named with its option and a remedy") {
     CHECK(read_boot_options(call_with({{"machine", "hots"}})).error().remedy == "did you mean 'host'?");
 }
 
+TEST_CASE("boot_options: who names a lab wants it") {
+    CHECK(read_boot_options(call_with({{"lab", "l1"}}))->machine == machine_wish::lab);
+    CHECK(read_boot_options(call_with({{"lab", "l1"}, {"machine", "lab"}}))->machine == machine_wish::lab);
+    auto const both = read_boot_options(call_with({{"lab", "l1"}, {"machine", "host"}}));
+    REQUIRE_FALSE(both);
+    CHECK(both.error().where == "option --lab");
+}
+
 TEST_CASE("boot_options: numbers") {
     CHECK(read_number("seed", "12", 0, 20) == 12);
     CHECK(read_number("seed", "x", 0, 20).error().what == "'x' is not a whole number");

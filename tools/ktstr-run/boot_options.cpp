@@ -202,6 +202,11 @@ outcome<boot_options> read_boot_options(invocation const& call) {
         if (!*word)
             return std::unexpected(word->error());
     out.machine = static_cast<machine_wish>(*machine);
+    if (call.has("lab")) { // Who names a lab wants it.
+        if (out.machine == machine_wish::host)
+            return wrong("a lab is named and the host is asked for", "lab", "leave --lab or --machine host out");
+        out.machine = machine_wish::lab;
+    }
     out.kaslr = *kaslr == 1;
     out.vendor = static_cast<vendor_choice>(*vendor);
     out.reset = static_cast<reset_choice>(*reset);
