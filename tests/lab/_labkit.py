@@ -23,9 +23,11 @@ import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-# The kernels of the support matrix; the first two are in every CI run, one of the others in rotation.
+# The kernels of the support matrix: two in every CI run, one of the next in rotation. Of the last the archive has lost the
+# modules, and with them virtio_mmio; a full run looks whether they boot or are refused as they should be.
 ALWAYS = ["debian:7.3", "debian:6.12"]
-ROTATED = ["debian:6.1", "debian:6.16", "debian:6.19", "debian:7.0", "debian:7.1", "debian:7.2"]
+ROTATED = ["debian:6.1", "debian:6.16", "debian:7.2"]
+UNSURE = ["debian:6.19", "debian:7.0", "debian:7.1"]
 GUESTS_PER_LAB = 6
 OUR_ACPI = re.compile(r"ACPI: RSDP 0x[0-9A-Fa-f]+ [0-9A-Fa-f]+ \(v\d\d KTSTR")
 OUR_RUNS = re.compile(r"(\d+) KVM_RUN calls")
@@ -167,6 +169,19 @@ class World:
                 if marked and words:  # a zombie has no words
                     found[int(entry)] = words.replace(b"\0", b" ").decode("utf-8", "replace")[:120]
         return found
+
+    def kernel(self, name):
+        """What the store says of a kernel; it is fetched when it is not there."""
+        for turn in (0, 1):
+            done = subprocess.run([self.run, "kernel", "list", "--json"], capture_output=True, timeout=120, check=True)
+            rows = json.loads(done.stdout)
+            for row in rows.get("kernels", rows) if isinstance(rows, dict) else rows:
+                if name in row["names"] or row["source"] == name:
+                    return row
+            if turn == 0:
+                done = subprocess.run([self.run, "kernel", "fetch", name], capture_output=True, timeout=600, check=False)
+                expect(done.returncode == 0, f"kernel fetch {name}: {done.returncode}: {tail(done.stderr)}")
+        raise Failure(f"{name} was fetched and is not in the store")
 
     def end(self):
         shutil.rmtree(self.scratch, ignore_errors=True)

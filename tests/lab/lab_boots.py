@@ -79,6 +79,11 @@ def presets(world):
 
 def kernel_case(kernel, scenario):
     def case(lane):
+        if lane.world.kernel(kernel)["drivers"]["virtio_mmio"] == "absent":
+            done = lane.call(lane.world.run, "run", "--kernel", kernel, "--machine", "lab", timeout=120)
+            expect(done.returncode == 77 and b"virtio-mmio" in done.stderr,
+                   f"a kernel without virtio-mmio: exit code {done.returncode}: {kit.tail(done.stderr)}")
+            return "refused: the archive has no modules of it"
         boot = passing(lane, scenario, "--kernel", kernel, "--topology", "pair", "--duration", "2s")
         series = kernel.removeprefix("debian:")
         expect(boot.report["fingerprint"]["kernel"]["release"].startswith(series + "."), "another kernel ran")
