@@ -56,3 +56,14 @@ TEST_CASE("shares: without the host's accounts the guest's stand in") {
     auto const declared = measure_delivery(r.wanted, r.seen);
     CHECK(measure_gap(r.seen, declared, table, r.seen.workers[0]).by_service_ns == 2'000'000);
 }
+
+TEST_CASE("shares: a worker on a CPU that got nothing is not starved by the guest; one that waited is") {
+    worker_share s{.report = 0, .got_ns = 3, .fair_ns = 100};
+    CHECK(s.blamed_percent() == doctest::Approx(3));
+    s.charged_percent = 150; // the guest had it on a CPU all the time
+    CHECK(s.blamed_percent() == doctest::Approx(100));
+    s.charged_percent = 4;
+    CHECK(s.blamed_percent() == doctest::Approx(4));
+    s.got_ns = 130; // work cannot be talked away
+    CHECK(s.blamed_percent() == doctest::Approx(130));
+}

@@ -152,11 +152,11 @@ public:
     }
 
     /// Ends the machine and joins every thread: kicks at once and again every 10 ms. `errc::timeout` with the index of
-    /// a vCPU that does not leave the guest within 5 s; it keeps being kicked by the destructor.
+    /// a vCPU that does not leave the guest within 30 s; it keeps being kicked by the destructor.
     [[nodiscard]] result<runner_end> stop(stop_cause cause) noexcept {
         auto& s = *state_;
         s.control.request_stop(cause);
-        auto const give_up = s.clock.now() + seconds(5);
+        auto const give_up = s.clock.now() + seconds(30);
         for (;;) {
             std::size_t hung = s.count;
             for (std::size_t i = 0; i < s.count; ++i) {

@@ -207,8 +207,8 @@ namespace detail {
         if (!s.judged)
             continue;
         thinnest = std::min(thinnest, s.fair_ns);
-        if (s.percent() < worst) {
-            worst = s.percent();
+        if (s.blamed_percent() < worst) {
+            worst = s.blamed_percent();
             out.subject = detail::worker_name(in.wanted, in.seen.workers[s.report]);
         }
     }
@@ -242,7 +242,7 @@ namespace detail {
         double low = 1e18, high = 0, fair = 0;
         for (auto const& s : in.shares.workers)
             if (s.judged && in.seen.workers[s.report].cgroup == g) {
-                low = std::min(low, s.percent());
+                low = std::min(low, s.blamed_percent());
                 high = std::max(high, s.percent());
                 fair = s.fair_ns;
             }

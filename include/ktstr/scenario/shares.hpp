@@ -28,6 +28,13 @@ struct worker_share {
     bool judged = false;    ///< Whether the comparison means something for its work type.
     /// Part of the fair share in percent.
     [[nodiscard]] double percent() const noexcept { return fair_ns > 0 ? 100.0 * got_ns / fair_ns : 0.0; }
+    double charged_percent = 0; ///< Time on a CPU by the guest's accounts, % of the fair part; 0 = unknown.
+    /// What the guest's scheduler is to answer for. A worker that did little although the guest had it on a CPU all the
+    /// time sat on a vCPU that got nothing: the host's doing. One that waited in a runqueue is low in both.
+    [[nodiscard]] double blamed_percent() const noexcept {
+        auto const by_work = percent();
+        return by_work >= 100.0 ? by_work : std::max(by_work, std::min(100.0, charged_percent));
+    }
 };
 
 /// All workers' parts, and what they make together.
@@ -47,13 +54,18 @@ struct share_table {
 }
 
 namespace detail {
+/// The scenario's length in guest time; 0 when its ends are not known.
+[[nodiscard]] inline double guest_length(run_evidence const& e) noexcept {
+    if (!e.scenario_start || !e.scenario_end || e.scenario_end->guest_ns <= e.scenario_start->guest_ns)
+        return 0;
+    return static_cast<double>(e.scenario_end->guest_ns - e.scenario_start->guest_ns);
+}
+
 /// What the workers that always want to run were charged, % of what the CPUs of their pools could give. A kernel that takes
 /// stolen time out of the charge (PARAVIRT_TIME_ACCOUNTING) cannot be told from one whose CPUs went elsewhere when the
 /// charge is about what was delivered: then the answer is 100.
 [[nodiscard]] inline double used_percent(plan const& p, run_evidence const& e, double delivered) {
-    if (!e.scenario_start || !e.scenario_end || e.scenario_end->guest_ns <= e.scenario_start->guest_ns)
-        return 0;
-    auto const wall = static_cast<double>(e.scenario_end->guest_ns - e.scenario_start->guest_ns);
+    auto const wall = guest_length(e);
     double could = 0, charged = 0;
     for (auto const& pool : share_pools(p)) {
         std::size_t workers = 0;
@@ -134,6 +146,8 @@ namespace detail {
                 continue;
             if (demands_share(p.cgroups[g].work)) {
                 s.fair_ns = weight > 0 ? got * fair[g] / weight : 0;
+                if (auto const length = detail::guest_length(e); length > 0 && fair[g] > 0)
+                    s.charged_percent = 100.0 * static_cast<double>(e.workers[s.report].cpu_ns) / (length * fair[g]);
             } else {
                 double own = 0;
                 for (auto const& o : out.workers)
