@@ -40,7 +40,7 @@ def end_by(letter, name):
     def case(lane):
         boot = passing(lane, "--kernel", "debian:7.3", "--topology", "single", "--duration", "2s", "--reboot", letter)
         expect(boot.report["machine"]["ended_by"] == name, f"the machine ended by {boot.report['machine']['ended_by']}")
-        expect(f"machine ended by {name} " in boot.out.decode(), "the text does not name the end")
+        expect(f"end of the machine: {name}, " in boot.out.decode(), "the text does not name the end")
         return boot.figure()
     return case
 

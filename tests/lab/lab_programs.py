@@ -89,9 +89,15 @@ def shell_on_terminal(lane):
         answer = until(rb"mark2", 60)
         expect(b"33 97" in answer, f"the terminal's size did not arrive: {kit.tail(answer)}")
         os.write(master, b"\x01x")
-        process.wait(60)
-    except subprocess.TimeoutExpired:
-        raise kit.Failure("Ctrl-a x did not end it") from None
+        end = time.monotonic() + 60
+        while process.poll() is None or select.select([master], [], [], 0)[0]:
+            expect(time.monotonic() < end, "Ctrl-a x did not end it")
+            if select.select([master], [], [], 0.5)[0]:
+                try:
+                    seen += os.read(master, 65536)
+                except OSError:  # the other side has closed its last descriptor
+                    process.wait(60)
+                    break
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -99,7 +105,7 @@ def shell_on_terminal(lane):
         error = process.stderr.read()
         process.stderr.close()
         os.close(master)
-    boot = kit.Boot(process.returncode, b"", error, folder, time.monotonic() - begun)
+    boot = kit.Boot(process.returncode, seen, error, folder, time.monotonic() - begun)
     boot.expect_ours()
     return boot.figure()
 
