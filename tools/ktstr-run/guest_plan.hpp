@@ -21,14 +21,8 @@ namespace ktstr::tool {
 }
 
 /// The topology as the agent checks it.
-[[nodiscard]] inline topology_plan checked_topology(boot_options const& options) noexcept {
-    topology_plan out;
-    out.check = true;
-    out.nodes = options.shape.nodes;
-    out.llcs = options.shape.llcs;
-    out.cores = options.shape.cores;
-    out.threads = options.shape.threads;
-    return out;
+[[nodiscard]] inline topology_plan checked_topology(boot_options const& options) {
+    return make_topology_plan(options.shape, options.layout);
 }
 
 } // namespace ktstr::tool

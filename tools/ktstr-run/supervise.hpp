@@ -22,7 +22,7 @@ namespace ktstr::tool {
 struct supervision_limits {
     /// CPU service a guest may take until its agent speaks: this much, and this much more a vCPU. Time that the host
     /// gave to others does not count, so a crowded host fails no boot.
-    nanos boot_service = seconds(120);
+    nanos boot_service = seconds(240);
     nanos boot_service_per_vcpu = seconds(20);
     /// CPU service the guest may take without a word from its agent once it has spoken.
     nanos silent_service = seconds(30);
