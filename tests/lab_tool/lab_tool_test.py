@@ -309,13 +309,13 @@ def case_commands_run_side_by_side(b):
 
 def case_slow_reader_blocks_nobody(b):
     name = b.shared()
-    slow = b.start("exec", name, "--", "sh", "-c", "head -c 20000000 /dev/zero; echo done >&2")
+    slow = b.start("exec", name, "--", "sh", "-c", "head -c 6000000 /dev/zero; echo done >&2")
     try:
         time.sleep(0.5)
         done = b.execute("--", "echo", "through", timeout=20)
         expect(done.stdout == b"through\n", str(done))
-        out, err = slow.communicate(timeout=60)
-        expect(len(out) == 20000000 and err == b"done\n", f"{len(out)} bytes, {err}")
+        out, err = slow.communicate(timeout=150)
+        expect(len(out) == 6000000 and err == b"done\n", f"{len(out)} bytes, {err}")
     finally:
         slow.kill()
 

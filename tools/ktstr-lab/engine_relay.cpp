@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <utility>
 
 namespace ktstr::lab {
 
@@ -42,18 +44,24 @@ void engine::write_output(std::uint32_t channel, bool is_err) {
     auto& r = *found;
     auto& queue = is_err ? r.err_queue : r.out_queue;
     auto const& fd = is_err ? r.err : r.out;
-    // After POLLOUT a pipe takes this much without blocking; the descriptor is not ours alone, so it stays blocking.
-    std::size_t const part = std::min<std::size_t>(queue.size(), 4096);
-    auto n = ::write(fd.get(), queue.data(), part);
-    if (n < 0 && (errno == EINTR || errno == EAGAIN))
-        return;
-    if (n < 0) {
-        r.broken = true;
-        n = static_cast<ssize_t>(queue.size());
+    // After POLLOUT a pipe takes one page without blocking; the descriptor is not ours alone, so it stays blocking.
+    constexpr std::size_t part = 4096;
+    std::size_t done = 0;
+    for (pollfd ready{fd.get(), POLLOUT, 0}; done < queue.size() && !r.broken && ::poll(&ready, 1, 0) == 1;) {
+        auto const n = ::write(fd.get(), queue.data() + done, std::min(queue.size() - done, part));
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
+            break;
+        r.broken = n < 0;
+        done = n < 0 ? queue.size() : done + static_cast<std::size_t>(n);
     }
-    queue.erase(queue.begin(), queue.begin() + n);
+    queue.erase(queue.begin(), queue.begin() + static_cast<std::ptrdiff_t>(done));
+    // Credit goes back in large parts: each frame wakes an emulated CPU.
+    auto& owed = is_err ? r.err_owed : r.out_owed;
+    owed += done;
+    if (owed < output_window / 4)
+        return;
     auto const stream = static_cast<std::uint16_t>(is_err ? frame_type::stderr_data : frame_type::stdout_data);
-    (void)link_.send(frame_type::credit, channel, credit_message{stream, static_cast<std::uint64_t>(n)});
+    (void)link_.send(frame_type::credit, channel, credit_message{stream, std::exchange(owed, 0)});
 }
 
 void engine::forward(unique_fd listening, std::string lab_path) {

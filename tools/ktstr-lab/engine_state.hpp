@@ -20,6 +20,7 @@ struct engine::relay {
     unique_fd in, out, err;
     std::vector<std::byte> out_queue, err_queue;
     std::uint64_t in_credit = guest::input_window;
+    std::uint64_t out_owed = 0, err_owed = 0; ///< written here, credit not given back yet
     bool out_ended = false, broken = false, open = false;
 };
 
