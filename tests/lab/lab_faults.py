@@ -36,7 +36,7 @@ def one_worker_is_named(boot):
 
 CASES = [
     planted("hang", 124, "guest_hang", words=("--topology", "single")),
-    planted("oom", 1, "fail", "memory", words=("--topology", "single", "--duration", "8s")),
+    planted("oom", 1, "fail", "memory", words=("--topology", "single", "--duration", "20s")),
     # Four vCPUs on the lab's one CPU: a worker that gets nothing is found although every CPU is late.
     planted("stop", 1, "fail", words=("--topology", "tiny-1llc", "--duration", "5s"), more=one_worker_is_named),
     planted("weight", 1, "fail", words=("--topology", "pair", "--duration", "5s"), more=one_worker_is_named),
