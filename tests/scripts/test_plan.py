@@ -15,8 +15,9 @@ from programs import Program
 DOCTEST_NAMES = ("unit-", "kvm-")
 # Meson suites that belong to the full tier only.
 FULL_SUITES = {"full"}
-# A user id without a name, a group or a home: nobody else's files can be its own.
-NO_USER = 62042
+# A user id without a name, a group or a home, another one for each run: nobody else's files can be its own, not even
+# those of a run beside this one or of one that was killed.
+NO_USER = 62100 + os.getpid() % 3000
 
 
 class Stage:
