@@ -171,3 +171,13 @@ TEST_CASE("judge: a goodbye without a scenario is our failure") {
     bad.seen.exit = wire::exit_message{3};
     CHECK(bad.judged().line == "the guest's exit code is 3");
 }
+
+TEST_CASE("judge: a scenario cut short by the time limit is the limit's, though the guest said goodbye") {
+    run r;
+    r.seen.end = {end_kind::wall_limit, 15'000'000'000};
+    CHECK(r.judged().outcome == outcome_kind::pass);
+    r.seen.scenario_end->early = true;
+    CHECK(r.judged().outcome == outcome_kind::wall_limit);
+    r.seen.scenario_end.reset();
+    CHECK(r.judged().outcome == outcome_kind::wall_limit);
+}

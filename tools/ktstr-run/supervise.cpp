@@ -226,6 +226,12 @@ void supervisor::end(end_kind kind, std::uint64_t value, stop_cause cause) {
 machine_end supervisor::classify(runner_end const& seen) const {
     if (ended_)
         return end_;
+    // A guest that we asked to stop because time was running out, and that cut its scenario short or never began it,
+    // ended by the limit, however politely it left.
+    auto const& known = recorder_.so_far();
+    bool const cut_short = !known.scenario_end || known.scenario_end->early;
+    if (asked_to_stop_ && request_.what.mode == run_mode::scenario && cut_short)
+        return {end_kind::wall_limit, static_cast<std::uint64_t>(wall_.budget().raw)};
     switch (seen.cause) {
     case stop_cause::fatal: return {end_kind::fatal, fatal_detail_};
     case stop_cause::run_error: return {end_kind::run_error, static_cast<std::uint64_t>(seen.os_errno)};

@@ -109,7 +109,9 @@ struct decision {
                                                        " in phase " + std::string(wire::name_of(e.crash->at))};
     if (e.agent_error)
         return judge_agent_error(*e.agent_error);
-    if (e.exit)
+    // A guest that stopped early because its time was running out says goodbye, too.
+    bool const cut_short = p.mode == run_mode::scenario && (!e.scenario_end || e.scenario_end->early);
+    if (e.exit && !(e.end.kind == end_kind::wall_limit && cut_short))
         return std::nullopt;
 
     auto const where = last_phase(e);
