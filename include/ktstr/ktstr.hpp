@@ -173,6 +173,7 @@
 #include "ktstr/run/notify_thread.hpp"
 #include "ktstr/run/run_loop.hpp"
 
+#include "ktstr/snapshot/image.hpp"
 #include "ktstr/snapshot/sink.hpp"
 
 #include "ktstr/virtio/console/byte_ring.hpp"

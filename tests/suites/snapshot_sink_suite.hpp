@@ -13,8 +13,16 @@ void snapshot_sink_suite(S& sink) {
     using namespace ktstr;
     static_assert(explain_snapshot_sink<S>());
     std::array<std::byte, 4096> page{};
+    std::array const ram{ram_region{{gpa{0}, bytes{12288}}, 0, bytes{0}}};
+    std::array<vcpu_record, 2> vcpus{};
+    vcpus[1].index = 1;
     for (std::uint64_t generation = 1; generation <= 3; ++generation) {
-        REQUIRE(sink.begin({"x86_64", 2, bytes{8192}, generation}));
+        snapshot_header header;
+        header.arch = "x86_64";
+        header.generation = generation;
+        header.ram = ram;
+        header.vcpus = vcpus;
+        REQUIRE(sink.begin(header));
         CHECK(sink.put({"cpu", 1, 0}, std::span(page).first(512)));
         CHECK(sink.put({"ram", 1, 0}, page));
         CHECK(sink.put({"ram", 1, 4096}, page));

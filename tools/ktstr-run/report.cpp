@@ -16,8 +16,9 @@ int badness(outcome_kind kind) {
     return kind == outcome_kind::pass ? 0 : kind == outcome_kind::inconclusive ? 1 : 2;
 }
 
-/// Judges each run of a repeated scenario and puts the worst in the report. The end of the machine, its log and its exits
-/// belong to all of them and were judged with the last.
+/// Judges each run of a repeated scenario and puts the worst in the report. How the machine ended, its log and its exits
+/// were judged with the last run: an earlier run is over when the next begins, so it ended in an orderly way whatever came
+/// of the machine later.
 void judge_repeats(run_report& report) {
     auto const& what = *report.in.what;
     auto const& all = report.in.machine->evidence;
@@ -32,9 +33,9 @@ void judge_repeats(run_report& report) {
     count(report.judged.outcome);
     for (std::size_t i = 0; i < all.earlier.size(); ++i) {
         auto one = all.earlier[i];
-        one.end = all.end;
+        one.end = {end_kind::stopped, 0};
         one.end_ns = all.end_ns;
-        one.exit = all.exit;
+        one.exit = wire::exit_message{0};
         one.phases = all.phases;
         one.vcpus = all.vcpus;
         one.exits = all.exits;

@@ -2,14 +2,16 @@
 /// \file
 /// The `SnapshotSink` policy: where the bytes of a frozen machine go.
 ///
-/// Contract: called by one thread while every vCPU is parked, in this order: `begin(header)`, any number of
-/// `put(section, bytes)`, then `commit()` or `abort()`. Bytes are valid only during the call. `incremental` says
-/// whether the sink wants only what changed since its last commit. Models: `null_sink`.
+/// Contract: called by one thread, on memory that does not change meanwhile (a frozen machine or a copy-on-write view
+/// of one), in this order: `begin(header)`, any number of `put(section, bytes)` with ascending offsets within a section,
+/// then `commit()` or `abort()`. Everything passed is valid only during its call. Bytes that are never put read as zero.
+/// After a failed call only `abort()` may follow. `incremental` says whether the sink wants only what changed since its
+/// last commit. Models: `null_sink`.
 /// Suite: tests/suites/snapshot_sink_suite.hpp.
 #pragma once
 
 #include "ktstr/base/error.hpp"
-#include "ktstr/base/units.hpp"
+#include "ktstr/snapshot/image.hpp"
 
 #include <concepts>
 #include <cstddef>
@@ -19,17 +21,9 @@
 
 namespace ktstr {
 
-/// What a snapshot says of itself before its first section.
-struct snapshot_header {
-    std::string_view arch{};
-    std::uint32_t vcpus = 0;
-    bytes memory{};
-    std::uint64_t generation = 0;
-};
-
 /// One piece of a snapshot.
 struct snapshot_section {
-    std::string_view name{};
+    std::string_view name{};  ///< "ram": the offset is a guest physical address.
     std::uint32_t version = 0;
     std::uint64_t offset = 0; ///< Where the bytes belong inside the section.
 };
