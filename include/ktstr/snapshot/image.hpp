@@ -6,6 +6,8 @@
 #pragma once
 
 #include "ktstr/base/units.hpp"
+#include "ktstr/hv/guest_clocks.hpp"
+#include "ktstr/hv/vcpu_record.hpp"
 #include "ktstr/mem/region.hpp"
 
 #include <cstddef>
@@ -17,42 +19,6 @@
 
 namespace ktstr {
 
-/// Families of registers, in the order in which they are shown.
-enum class register_group : std::uint8_t { general, segment, control, debug, interrupt, msr };
-
-/// One register: a name of at most 23 bytes as the architecture's manual has it in lower case ("rax", "cr3", "cs.base",
-/// "ttbr1_el1"), and its value.
-struct register_value {
-    std::string name;
-    register_group group = register_group::general;
-    std::uint64_t value = 0;
-    friend bool operator==(register_value const&, register_value const&) = default;
-};
-
-/// What a vCPU was doing when it was frozen.
-enum class vcpu_presence : std::uint8_t {
-    parked,  ///< Out of the guest, nothing pending: its registers are exact.
-    dead,    ///< Its loop had ended before; its registers are the last ones.
-    missing, ///< It did not answer in time: its registers may be absent or stale.
-};
-
-/// One vCPU in a snapshot.
-struct vcpu_record {
-    std::uint32_t index = 0;
-    std::uint32_t hardware_id = 0; ///< APIC id, MPIDR index.
-    vcpu_presence presence = vcpu_presence::parked;
-    std::vector<register_value> registers; ///< In the order of their groups; empty when they could not be had.
-    std::vector<std::byte> fpu;            ///< The architecture's own FPU image (XSAVE area, V registers); may be empty.
-
-    /// The value of the register called `name`, or `otherwise`.
-    [[nodiscard]] std::uint64_t value(std::string_view name, std::uint64_t otherwise = 0) const noexcept {
-        for (auto const& r : registers)
-            if (r.name == name)
-                return r.value;
-        return otherwise;
-    }
-};
-
 /// Where a Linux kernel lies, as far as somebody found out; debuggers need it to map virtual addresses. Zero: not known.
 struct kernel_place {
     std::uint64_t text_virtual = 0;  ///< Virtual address of the kernel image's first byte (_text rounded down to 2 MiB).
@@ -60,13 +26,6 @@ struct kernel_place {
     std::uint64_t text_size = 0;     ///< Bytes of the image mapping.
     std::uint64_t direct_map = 0;    ///< Virtual address at which physical address 0 is mapped (page_offset_base).
     friend bool operator==(kernel_place const&, kernel_place const&) noexcept = default;
-};
-
-/// Which clocks of the guest stood still during the freeze.
-struct clocks_held {
-    bool kvm_clock = false;
-    bool counter = false; ///< TSC, or the virtual counter.
-    friend bool operator==(clocks_held const&, clocks_held const&) noexcept = default;
 };
 
 /// What a snapshot says of itself before its first byte of memory.

@@ -72,6 +72,21 @@ namespace ktstr {
     return {};
 }
 
+/// Writes all of `data` at byte `offset` of the file.
+[[nodiscard]] inline result<> pwrite_all(int fd, std::span<std::byte const> data, std::uint64_t offset) noexcept {
+    while (!data.empty()) {
+        auto const n = ::pwrite(fd, data.data(), data.size(), static_cast<off_t>(offset));
+        if (n < 0) {
+            if (errno == EINTR)
+                continue;
+            return os_fail("pwrite", offset);
+        }
+        data = data.subspan(static_cast<std::size_t>(n));
+        offset += static_cast<std::uint64_t>(n);
+    }
+    return {};
+}
+
 /// The size of an open regular file in bytes.
 [[nodiscard]] inline result<std::uint64_t> file_size(int fd) noexcept {
     struct stat st {};
