@@ -21,6 +21,7 @@ enum class exit_action : std::uint8_t {
     resume,   ///< Run the vCPU again.
     shutdown, ///< The guest is done, in an orderly way or by a triple fault; every vCPU stops.
     fatal,    ///< The machine cannot go on; every vCPU stops.
+    hold,     ///< The vCPU stays here until the freeze that its exit asked for (a watchpoint) comes, or a second passed.
 };
 
 /// Which of the guest's ways to end was taken. `none` while the machine runs.

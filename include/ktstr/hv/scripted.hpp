@@ -33,6 +33,7 @@ struct scripted_step {
     std::uint8_t size = 1;      ///< Bytes of data.
     std::int32_t os_errno = 0;  ///< Not 0: `run` fails with this number instead (EINTR and EAGAIN interrupt).
     bool spin = false;          ///< The guest computes until somebody asks for an exit.
+    bool forever = false;       ///< The guest never gets past this step.
 };
 
 /// Registers of the scripted processor: just enough to move about.
@@ -62,7 +63,8 @@ public:
         ++s.runs;
         if (s.exit_requested.load(std::memory_order_acquire))
             return {run_status::interrupted, exit_kind::interrupted, {}, EINTR};
-        auto const step = s.next < s.steps.size() ? s.steps[s.next++] : scripted_step{.spin = true};
+        auto const step = s.next < s.steps.size() ? s.steps[s.next] : scripted_step{.spin = true};
+        s.next += !step.forever;
         if (step.spin) {
             while (!s.exit_requested.load(std::memory_order_acquire))
                 ::sched_yield();

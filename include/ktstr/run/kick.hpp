@@ -10,6 +10,9 @@
 #include <atomic>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 namespace ktstr {
 
@@ -44,6 +47,17 @@ void kick(Cpu& cpu, pthread_t thread) noexcept {
     cpu.request_exit();
     std::atomic_thread_fence(std::memory_order_seq_cst);
     ::pthread_kill(thread, kick_signal());
+}
+
+/// As `kick`, by the kernel's thread id: a third of the system calls (glibc's pthread_kill blocks and unblocks signals
+/// around its own), which counts when many vCPUs are stopped at once. A thread that ended in between costs nothing: the
+/// signal's handler does nothing whoever gets it, and only threads of this process can.
+template <Vcpu Cpu>
+void kick_tid(Cpu& cpu, pid_t thread) noexcept {
+    cpu.request_exit();
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (thread != 0)
+        ::syscall(SYS_tgkill, ::getpid(), thread, kick_signal());
 }
 
 } // namespace ktstr

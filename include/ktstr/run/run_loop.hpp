@@ -9,6 +9,7 @@
 #include "ktstr/hv/vcpu.hpp"
 #include "ktstr/run/control.hpp"
 #include "ktstr/run/exit_stats.hpp"
+#include "ktstr/run/parker.hpp"
 
 #include <cstdint>
 
@@ -21,19 +22,63 @@ struct loop_end {
     exit_kind last = exit_kind::unknown; ///< The kind of the last exit.
 };
 
+namespace detail {
+/// Exits that KVM completes at the next entry only: until then memory and registers do not agree.
+[[nodiscard]] constexpr bool leaves_pending(exit_kind kind) noexcept {
+    switch (kind) {
+    case exit_kind::pio_in:
+    case exit_kind::pio_out:
+    case exit_kind::mmio_read:
+    case exit_kind::mmio_write:
+    case exit_kind::system_event:
+    case exit_kind::unknown: return true;
+    default: return false;
+    }
+}
+/// Completing a read may write guest memory (string input, an instruction with a memory operand).
+[[nodiscard]] constexpr bool completion_writes(exit_kind kind) noexcept {
+    return leaves_pending(kind) && kind != exit_kind::pio_out && kind != exit_kind::mmio_write;
+}
+} // namespace detail
+
 /// Runs `cpu` until the machine stops or this vCPU sees its end. On the vCPU's thread; no allocation, no lock, no
-/// virtual call. A shutdown or fatal verdict asks everybody to stop; the caller kicks the others.
-template <Vcpu Cpu, ExitPolicy Policy, ExitStats Stats>
-[[nodiscard]] loop_end run_loop(Cpu& cpu, Policy& policy, Stats& stats, run_control& control, vcpu_index self) noexcept {
+/// virtual call. A shutdown or fatal verdict asks everybody to stop; the caller kicks the others. `park` is where a
+/// freeze stops this vCPU: always between two runs with nothing pending, after one more run that only completes.
+template <Vcpu Cpu, ExitPolicy Policy, ExitStats Stats, Parker Park = never_parks>
+[[nodiscard]] loop_end run_loop(Cpu& cpu, Policy& policy, Stats& stats, run_control& control, vcpu_index self,
+                                Park park = {}) noexcept {
     loop_end end;
+    parked_exits<Policy, Park> guarded(policy, park);
+    bool pending = false;
+    bool writes = false;
     while (!control.stopping()) {
-        auto const did = cpu.run(policy);
+        if constexpr (Park::enabled) {
+            if (park.wanted()) [[unlikely]] {
+                if (!pending) {
+                    park.park();
+                    continue;
+                }
+                park.settle();
+                cpu.request_exit();
+            }
+            if (!writes)
+                park.entering();
+        }
+        auto const did = cpu.run(guarded);
         stats.count(did.kind);
         end.last = did.kind;
         switch (did.status) {
         case run_status::exited:
+            if constexpr (Park::enabled) {
+                pending = detail::leaves_pending(did.kind);
+                writes = detail::completion_writes(did.kind);
+            }
             if (did.verdict.action == exit_action::resume) [[likely]]
                 continue;
+            if (did.verdict.action == exit_action::hold) {
+                park.await();
+                continue;
+            }
             if (did.verdict.action == exit_action::shutdown) {
                 control.note_end(did.verdict.end, self);
                 control.request_stop(stop_cause::guest);
@@ -45,6 +90,7 @@ template <Vcpu Cpu, ExitPolicy Policy, ExitStats Stats>
             }
             return end;
         case run_status::interrupted:
+            pending = writes = false;
             // Cleared before the flags are read again: a kick that comes later sets it anew, so none is lost.
             cpu.clear_exit_request();
             continue;

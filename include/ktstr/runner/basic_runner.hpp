@@ -6,6 +6,8 @@
 #include "ktstr/base/error.hpp"
 #include "ktstr/base/fail.hpp"
 #include "ktstr/base/units.hpp"
+#include "ktstr/freeze/gate.hpp"
+#include "ktstr/freeze/policy.hpp"
 #include "ktstr/mem/mmap_memory.hpp"
 #include "ktstr/mem/region.hpp"
 #include "ktstr/run/control.hpp"
@@ -18,6 +20,7 @@
 #include "ktstr/sys/fd.hpp"
 #include "ktstr/sys/schedstat.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -59,6 +62,9 @@ public:
     using slot_type = vcpu_slot<vcpu_type, typename Traits::stats>;
 
     using exits_type = typename Traits::exits;
+    using freeze_type = typename Traits::freeze;
+    using point_type = typename freeze_type::point_type;
+    static constexpr bool freezes = freeze_type::enabled;
 
     /// Makes the machine: RAM mapped, vCPUs created, no thread yet.
     [[nodiscard]] static result<basic_runner> make(machine_shape shape,
@@ -79,6 +85,12 @@ public:
         for (std::size_t i = 0; i < parts->count; ++i) {
             auto const index = vcpu_index{static_cast<std::uint32_t>(i)};
             KTSTR_TRY(parts->slots[i].cpu, parts->vm.create_vcpu(index, shape.vcpu_ids[i]));
+        }
+        if constexpr (freezes) {
+            KTSTR_TRY(parts->still.all, freeze_type::rendezvous_type::make(parts->count + max_workers, parts->control));
+            // A place that nobody takes counts as a thread that has ended.
+            for (std::size_t i = 0; i < max_workers; ++i)
+                parts->still.all->point(parts->count + i).ended();
         }
         return basic_runner(std::move(parts));
     }
@@ -106,7 +118,7 @@ public:
     [[nodiscard]] result<> start(exits_type& exits) {
         for (std::size_t i = 0; i < state_->count; ++i) {
             auto begun = state_->slots[i].start(exits, state_->control, state_->clock,
-                                                vcpu_index{static_cast<std::uint32_t>(i)}, state_->wake.get());
+                                                vcpu_index{static_cast<std::uint32_t>(i)}, state_->wake.get(), point(i));
             if (!begun) {
                 static_cast<void>(stop(stop_cause::supervisor));
                 return begun;
@@ -183,7 +195,97 @@ public:
         return end;
     }
 
+    /// A place in every freeze for a worker: a thread of the machine that writes guest memory and is no vCPU. It is kicked
+    /// through the eventfd `kick` (borrowed). Before `start`; at most `max_workers`.
+    [[nodiscard]] result<point_type> add_worker(int kick)
+        requires freezes
+    {
+        auto& s = *state_;
+        if (s.still.workers == max_workers)
+            return fail(errc::no_space, "runner.workers", max_workers);
+        s.still.kick[s.still.workers] = kick;
+        auto out = s.still.all->point(s.count + s.still.workers++);
+        out.entering();
+        return out;
+    }
+
+    /// Freezes the machine: every vCPU and every worker. From any one thread that is none of them, and that does not
+    /// itself write guest memory meanwhile. `errc::busy` while a freeze is held, `errc::interrupted` when the machine ends.
+    /// Threads that do not answer in time are named in the report, and the gate is held all the same.
+    [[nodiscard]] result<freeze_gate<basic_runner>> freeze(freeze_options const& how = {})
+        requires freezes
+    {
+        auto& s = *state_;
+        auto& all = *s.still.all;
+        // A machine that is over stands still by itself; one that is about to end is in nobody's hands.
+        auto const ending = [&] {
+            for (std::size_t i = 0; i < s.count && s.control.stopping(); ++i)
+                if (all.state(i).status != thread_status::dead)
+                    return true;
+            return false;
+        };
+        if (ending())
+            return fail(errc::interrupted, "freeze.machine_ends");
+        if (!all.claim())
+            return fail(errc::busy, "freeze.held", all.generation());
+        freeze_report report;
+        report.generation = all.generation();
+        report.requested = s.clock.now();
+        auto const until = report.requested + how.timeout;
+        auto const kick = [&s](std::size_t i) noexcept { kick_thread(s, i); };
+        auto step = all.quiesce(kick, until, s.clock);
+        if (step == freeze_step::reached) {
+            report.quiesced = s.clock.now();
+            if (how.hold_clocks)
+                s.still.clocks.note(s.vm);
+        }
+        s.still.hold_clocks = how.hold_clocks && how.park;
+        if (step != freeze_step::stopping && (how.park || step != freeze_step::reached)) {
+            bool const noted = step == freeze_step::reached;
+            step = all.park(kick, until, s.clock);
+            if (step == freeze_step::reached)
+                report.parked = s.clock.now();
+            if (!noted) {
+                report.quiesced = report.parked;
+                if (how.hold_clocks)
+                    s.still.clocks.note(s.vm);
+            }
+        }
+        if (step == freeze_step::stopping) {
+            static_cast<void>(end_freeze());
+            return fail(errc::interrupted, "freeze.machine_ends");
+        }
+        if (step == freeze_step::timed_out) {
+            s.still.hold_clocks = false; // somebody may still run by them
+            for (std::uint32_t i = 0; i < all.threads(); ++i)
+                if (auto const at = all.state(i); !at.settled(all.generation()))
+                    report.missing.push_back({i, i >= s.count, at.status == thread_status::running});
+        }
+        return freeze_gate<basic_runner>(*this, std::move(report));
+    }
+    /// Whether somebody holds a freeze.
+    [[nodiscard]] bool frozen() const noexcept
+        requires freezes
+    {
+        return state_->still.all->held();
+    }
+
 private:
+    friend class freeze_gate<basic_runner>;
+    static constexpr std::size_t max_workers = 4;
+
+    template <class Freeze>
+    struct still_parts {};
+    template <class Freeze>
+        requires Freeze::enabled
+    struct still_parts<Freeze> {
+        std::unique_ptr<typename Freeze::rendezvous_type> all;
+        std::array<int, max_workers> kick{};
+        std::size_t workers = 0;
+        typename Traits::clocks clocks{};
+        bool hold_clocks = false;
+    };
+
     struct state {
         state(hypervisor_type h, vm_type v, mmap_memory m, unique_fd w) noexcept
             : hypervisor(std::move(h)), memory(std::move(m)), vm(std::move(v)), wake(std::move(w)) {}
@@ -192,12 +294,48 @@ private:
         vm_type vm;
         unique_fd wake;
         run_control control;
+        [[no_unique_address]] still_parts<freeze_type> still;
         [[no_unique_address]] typename Traits::sink sink{};
         [[no_unique_address]] typename Traits::log log{};
         [[no_unique_address]] typename Traits::clock clock{};
         std::unique_ptr<slot_type[]> slots;
         std::size_t count = 0;
     };
+
+    [[nodiscard]] point_type point(std::size_t i) noexcept {
+        if constexpr (freezes)
+            return state_->still.all->point(i);
+        else
+            return {};
+    }
+
+    static void kick_thread(state& s, std::size_t i) noexcept
+        requires freezes
+    {
+        if (i < s.count)
+            return kick_tid(s.slots[i].cpu, s.slots[i].tid());
+        if (i - s.count < s.still.workers) {
+            std::uint64_t const one = 1;
+            [[maybe_unused]] auto const ignored = ::write(s.still.kick[i - s.count], &one, sizeof one);
+        }
+    }
+
+    /// The end of a freeze, for its gate.
+    thaw_report end_freeze() noexcept
+        requires freezes
+    {
+        auto& s = *state_;
+        thaw_report out;
+        if (s.still.hold_clocks && !s.control.stopping())
+            out.clocks = s.still.clocks.restore(s.vm, [&s](auto&& f) {
+                for (std::size_t i = 0; i < s.count; ++i)
+                    f(s.slots[i].cpu);
+            });
+        out.released = s.clock.now();
+        out.all_left = s.still.all->release(out.released + seconds(30), s.clock) != freeze_step::timed_out;
+        out.resumed = s.clock.now();
+        return out;
+    }
 
     explicit basic_runner(std::unique_ptr<state> parts) noexcept : state_(std::move(parts)) {}
 

@@ -6,6 +6,7 @@
 #include "ktstr/arch/arch.hpp"
 #include "ktstr/base/clock.hpp"
 #include "ktstr/base/log.hpp"
+#include "ktstr/freeze/policy.hpp"
 #include "ktstr/hv/exit_policy.hpp"
 #include "ktstr/hv/hypervisor.hpp"
 #include "ktstr/mem/mmap_memory.hpp"
@@ -34,6 +35,7 @@ consteval bool explain_runner_traits() {
     static_assert(explain_ram_backing<typename Traits::ram>());
     static_assert(explain_exit_policy<typename Traits::exits>());
     static_assert(explain_exit_stats<typename Traits::stats>());
+    static_assert(explain_freeze_policy<typename Traits::freeze>());
     static_assert(explain_snapshot_sink<typename Traits::sink>());
     static_assert(explain_log_sink<typename Traits::log>());
     static_assert(explain_clock<typename Traits::clock>());

@@ -8,6 +8,8 @@
 #include "ktstr/arch/native.hpp"
 #include "ktstr/base/clock.hpp"
 #include "ktstr/base/log.hpp"
+#include "ktstr/freeze/policy.hpp"
+#include "ktstr/hv/guest_clocks.hpp"
 #include "ktstr/hv/scripted.hpp"
 #include "ktstr/kvm/system.hpp"
 #include "ktstr/mem/mmap_memory.hpp"
@@ -24,6 +26,8 @@ struct default_runner_traits {
     using ram = anonymous_ram;              ///< `RamBacking`
     using exits = exit_defaults<arch>;      ///< `ExitPolicy`
     using stats = exit_counts;              ///< `ExitStats`
+    using freeze = no_freeze;               ///< `FreezePolicy`
+    using clocks = running_clocks;          ///< `GuestClocks`, while frozen
     using sink = null_sink;                 ///< `SnapshotSink`
     using log = null_log;                   ///< `LogSink`
     using clock = monotonic_clock;          ///< `Clock`

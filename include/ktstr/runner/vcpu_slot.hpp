@@ -13,6 +13,7 @@
 #include "ktstr/run/death.hpp"
 #include "ktstr/run/exit_stats.hpp"
 #include "ktstr/run/kick.hpp"
+#include "ktstr/run/parker.hpp"
 #include "ktstr/run/run_loop.hpp"
 #include "ktstr/sys/schedstat.hpp"
 #include "ktstr/sys/thread.hpp"
@@ -35,21 +36,24 @@ public:
     Cpu cpu{};
 
     /// Starts the thread. `exits`, `control` and `clock` outlive it; `wake` is signalled when the loop ends.
-    template <ExitPolicy Exits, Clock Time>
-    [[nodiscard]] result<> start(Exits& exits, run_control& control, Time const& clock, vcpu_index index, int wake) {
+    /// `park` is where a freeze stops it.
+    template <ExitPolicy Exits, Clock Time, Parker Park = never_parks>
+    [[nodiscard]] result<> start(Exits& exits, run_control& control, Time const& clock, vcpu_index index, int wake,
+                                 Park park = {}) {
         running_.store(true, std::memory_order_release);
         char name[16];
         std::snprintf(name, sizeof name, "vcpu-%u", index.raw);
-        auto begun = thread::start(name, [this, &exits, &control, &clock, index, wake]() noexcept {
+        auto begun = thread::start(name, [this, &exits, &control, &clock, index, wake, park]() mutable noexcept {
             tid_.store(this_thread_id(), std::memory_order_release);
             death_watch const watch(control, wake);
             accept_kicks();
             if constexpr (Stats::timed) {
                 timed_exits<Exits, Stats, Time> timed(exits, stats_, clock);
-                end_ = run_loop(cpu, timed, stats_, control, index);
+                end_ = run_loop(cpu, timed, stats_, control, index, park);
             } else {
-                end_ = run_loop(cpu, exits, stats_, control, index);
+                end_ = run_loop(cpu, exits, stats_, control, index, park);
             }
+            park.ended();
             if (auto const service = read_thread_service(this_thread_id()))
                 final_service_ = *service;
             ::getrusage(RUSAGE_THREAD, &usage_);
@@ -67,6 +71,8 @@ public:
     /// Whether the thread is still in its loop.
     [[nodiscard]] bool running() const noexcept { return running_.load(std::memory_order_acquire); }
     [[nodiscard]] pthread_t handle() const noexcept { return thread_.handle(); }
+    /// The kernel's id of the thread; 0 until it has begun.
+    [[nodiscard]] pid_t tid() const noexcept { return tid_.load(std::memory_order_acquire); }
     void join() noexcept { thread_.join(); }
 
     /// CPU service of the thread so far, or in all once it ended.
