@@ -52,6 +52,7 @@ inline agent_error an_agent_error() { return {agent_phase::cgroups, 7, 2, 3, "op
 inline crash a_crash() { return {11, 0xdead, agent_phase::spawn}; }
 inline exit_message an_exit() { return {-2}; }
 inline progress a_progress() { return {10, agent_phase::run, {1, 2}}; }
+inline kernel_note a_kernel_note() { return {0x1122334455667788, 0x1024}; }
 inline go a_go() { return {}; }
 inline stop_request a_stop_request() { return {1}; }
 inline stdin_data a_stdin_data() { return {true, raw("in")}; }
@@ -64,7 +65,7 @@ void each_guest_message(F&& f) {
     f(a_hello()), f(a_phase()), f(an_output()), f(a_topology_report()), f(a_worker_report()), f(a_cgroup_report());
     f(a_kernel_log()), f(a_scheduler_state()), f(a_scenario_start()), f(a_scenario_end()), f(an_agent_error()),
         f(a_crash());
-    f(an_exit()), f(a_progress());
+    f(an_exit()), f(a_progress()), f(a_kernel_note());
 }
 template <class F>
 void each_host_message(F&& f) {

@@ -8,6 +8,7 @@
 #include "ktstr/agent/crash_handler.hpp"
 #include "ktstr/agent/ending.hpp"
 #include "ktstr/agent/executor.hpp"
+#include "ktstr/agent/kernel_note.hpp"
 #include "ktstr/agent/modules.hpp"
 #include "ktstr/agent/mounts.hpp"
 #include "ktstr/agent/scheduler_state.hpp"
@@ -110,6 +111,9 @@ inline void take_precedence() noexcept {
             return fail(errc::not_found, "host");
         host.pump(100);
     }
+
+    if (auto const note = read_kernel_note())
+        host.send(*note);
 
     host.enter(agent_phase::topology);
     KTSTR_TRY(auto const topology, check_topology(p.topology, kernel_files{}));

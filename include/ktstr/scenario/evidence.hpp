@@ -85,6 +85,7 @@ struct run_evidence {
     std::optional<wire::scheduler_state> scheduler_before, scheduler_after;
     std::optional<wire::scenario_start> scenario_start;
     std::optional<wire::scenario_end> scenario_end;
+    std::optional<wire::kernel_note> kernel_note; ///< Where the kernel says its VMCOREINFO is.
     std::optional<wire::agent_error> agent_error;
     std::optional<wire::crash> crash;
     std::optional<wire::exit_message> exit;

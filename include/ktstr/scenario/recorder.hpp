@@ -148,6 +148,8 @@ private:
             e.crash = *c;
         } else if (auto const* const x = std::get_if<wire::exit_message>(&*message)) {
             e.exit = *x;
+        } else if (auto const* const n = std::get_if<wire::kernel_note>(&*message)) {
+            e.kernel_note = *n;
         } else if (auto const* const p = std::get_if<wire::progress>(&*message)) {
             std::uint64_t units = 0;
             for (auto const u : p->units)

@@ -19,7 +19,7 @@ namespace ktstr::wire {
 /// What the guest sends.
 using guest_message =
     std::variant<hello, phase, output, topology_report, worker_report, cgroup_report, kernel_log, scheduler_state,
-                 scenario_start, scenario_end, agent_error, crash, exit_message, progress>;
+                 scenario_start, scenario_end, agent_error, crash, exit_message, progress, kernel_note>;
 /// What the host sends.
 using host_message = std::variant<go, stop_request, stdin_data, window_size, heartbeat_reply>;
 

@@ -31,6 +31,7 @@ enum class message_type : std::uint16_t {
     crash = 12,
     exit = 13,
     progress = 14,
+    kernel_note = 15,
     go = 64,
     stop_request = 65,
     stdin_data = 66,
@@ -248,6 +249,14 @@ struct progress {
     agent_phase at = agent_phase::start;
     std::vector<std::uint64_t> units; ///< Work units by worker, cgroup by cgroup; empty outside a run.
     static void describe(auto& io, auto& m) { io(m.guest_ns), io(m.at), io(m.units); }
+};
+
+/// Where the guest kernel keeps its VMCOREINFO note (/sys/kernel/vmcoreinfo): debuggers of a snapshot need it.
+struct kernel_note {
+    static constexpr message_type type = message_type::kernel_note;
+    std::uint64_t address = 0; ///< Guest physical address of the ELF note.
+    std::uint64_t size = 0;    ///< Bytes, note header included.
+    static void describe(auto& io, auto& m) { io(m.address), io(m.size); }
 };
 
 /// Host: begin.
