@@ -12,7 +12,7 @@ LAYERS = [
     ["mem", "wire", "topo"],
     ["scenario", "arch", "hv"],
     ["kvm", "dev", "boot", "firmware", "agent"],
-    ["virtio", "run", "snapshot"],
+    ["virtio", "run", "snapshot", "introspect"],
     ["freeze"],
     ["runner"],
     ["store", "lab", "probe"],

@@ -23,7 +23,12 @@ inline constexpr std::uint16_t em_x86_64 = 62;
 inline constexpr std::uint16_t em_aarch64 = 183;
 inline constexpr std::uint32_t pt_load = 1;
 inline constexpr std::uint32_t pt_note = 4;
+inline constexpr std::uint32_t sht_symtab = 2;
 inline constexpr std::uint32_t sht_nobits = 8;
+inline constexpr std::uint64_t shf_write = 1, shf_alloc = 2, shf_execinstr = 4;
+inline constexpr std::uint16_t shn_undef = 0, shn_loreserve = 0xff00, shn_abs = 0xfff1;
+inline constexpr std::uint8_t stt_notype = 0, stt_object = 1, stt_func = 2, stt_gnu_ifunc = 10;
+inline constexpr std::uint8_t stb_local = 0, stb_weak = 2;
 
 /// The file header.
 struct ehdr {
@@ -75,5 +80,18 @@ struct shdr {
 };
 KTSTR_ABI(shdr, 64);
 KTSTR_ABI_AT(shdr, offset, 24);
+
+/// One entry of a symbol table.
+struct sym {
+    le32 name;              ///< offset into the string table
+    std::uint8_t info = 0;  ///< binding << 4 | type
+    std::uint8_t other = 0;
+    le16 shndx;
+    le64 value; ///< address, in executables
+    le64 size;  ///< bytes
+};
+KTSTR_ABI(sym, 24);
+KTSTR_ABI_AT(sym, shndx, 6);
+KTSTR_ABI_AT(sym, value, 8);
 
 } // namespace ktstr::elf
