@@ -78,7 +78,7 @@ struct sample_machine {
 
 /// The text of `n` bytes that `read` (a reader of any kind) finds at `at`.
 template <class Reader, class Address>
-std::string text_at(Reader const& from, Address at, std::size_t n) {
+std::string text_at(Reader&& from, Address at, std::size_t n) {
     std::string out(n, '?');
     auto const done = from.read(at, std::as_writable_bytes(std::span(out.data(), n)));
     CHECK(done);

@@ -119,7 +119,8 @@ private:
 };
 } // namespace detail
 
-/// The longest run that is put at once, so that bytes are still in the cache when they are written.
+/// Runs are cut at multiples of this address, so that bytes are still in the cache when they are written, and so that a
+/// sink that works by aligned pieces gets whole ones.
 inline constexpr std::size_t ram_run_bytes = 512 * KiB;
 
 /// Puts all pages of `views` (ascending, disjoint) that hold something into section "ram" of `sink`, whose `begin` has
@@ -153,7 +154,7 @@ template <SnapshotSink S>
                     continue;
                 }
                 ++out.put;
-                if (at != to || to - from == ram_run_bytes) {
+                if (at != to || (view.start.raw + at) % ram_run_bytes == 0) {
                     KTSTR_CHECK(flush());
                     from = at;
                 }

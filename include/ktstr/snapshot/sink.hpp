@@ -6,7 +6,8 @@
 /// of one), in this order: `begin(header)`, any number of `put(section, bytes)` with ascending offsets within a section,
 /// then `commit()` or `abort()`. Everything passed is valid only during its call. Bytes that are never put read as zero.
 /// After a failed call only `abort()` may follow. `incremental` says whether the sink wants only what changed since its
-/// last commit. Models: `null_sink`.
+/// last commit. Models: `null_sink`, `memory_sink`, `file_sink` (.ktsnap), `elf_core_sink`, and around others `tee_sink`,
+/// `filter_sink`.
 /// Suite: tests/suites/snapshot_sink_suite.hpp.
 #pragma once
 
