@@ -53,11 +53,13 @@ inline crash a_crash() { return {11, 0xdead, agent_phase::spawn}; }
 inline exit_message an_exit() { return {-2}; }
 inline progress a_progress() { return {10, agent_phase::run, {1, 2}}; }
 inline kernel_note a_kernel_note() { return {0x1122334455667788, 0x1024}; }
+inline snapshot_request a_snapshot_request() { return {0x01020304, snapshot_kind::watch, "panic_cpu"}; }
 inline go a_go() { return {}; }
 inline stop_request a_stop_request() { return {1}; }
 inline stdin_data a_stdin_data() { return {true, raw("in")}; }
 inline window_size a_window_size() { return {0x0102, 0x0304}; }
 inline heartbeat_reply a_heartbeat_reply() { return {12}; }
+inline snapshot_reply a_snapshot_reply() { return {0x01020304, false, "no"}; }
 
 /// Calls `f` with a sample of each message.
 template <class F>
@@ -65,11 +67,11 @@ void each_guest_message(F&& f) {
     f(a_hello()), f(a_phase()), f(an_output()), f(a_topology_report()), f(a_worker_report()), f(a_cgroup_report());
     f(a_kernel_log()), f(a_scheduler_state()), f(a_scenario_start()), f(a_scenario_end()), f(an_agent_error()),
         f(a_crash());
-    f(an_exit()), f(a_progress()), f(a_kernel_note());
+    f(an_exit()), f(a_progress()), f(a_kernel_note()), f(a_snapshot_request());
 }
 template <class F>
 void each_host_message(F&& f) {
-    f(a_go()), f(a_stop_request()), f(a_stdin_data()), f(a_window_size()), f(a_heartbeat_reply());
+    f(a_go()), f(a_stop_request()), f(a_stdin_data()), f(a_window_size()), f(a_heartbeat_reply()), f(a_snapshot_reply());
 }
 template <class F>
 void each_message(F&& f) {

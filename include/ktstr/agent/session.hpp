@@ -65,6 +65,7 @@ public:
         std::uint16_t rows = 24, columns = 80;
         std::vector<std::byte> input; ///< Standard input not yet passed on.
         bool input_end = false;
+        std::vector<wire::snapshot_reply> snapshot_replies; ///< Not yet taken by whoever waits for them.
     };
 
     /// Uses `port`, any stream descriptor.
@@ -166,6 +167,10 @@ private:
             asked_.rows = size->rows;
             asked_.columns = size->columns;
             asked_.resized = true;
+        } else if (auto const* const reply = std::get_if<wire::snapshot_reply>(&*message)) {
+            // A host that answers what nobody asked must not fill our memory.
+            if (asked_.snapshot_replies.size() < 64)
+                asked_.snapshot_replies.push_back(*reply);
         }
     }
 

@@ -19,9 +19,10 @@ namespace ktstr::wire {
 /// What the guest sends.
 using guest_message =
     std::variant<hello, phase, output, topology_report, worker_report, cgroup_report, kernel_log, scheduler_state,
-                 scenario_start, scenario_end, agent_error, crash, exit_message, progress, kernel_note>;
+                 scenario_start, scenario_end, agent_error, crash, exit_message, progress, kernel_note,
+                 snapshot_request>;
 /// What the host sends.
-using host_message = std::variant<go, stop_request, stdin_data, window_size, heartbeat_reply>;
+using host_message = std::variant<go, stop_request, stdin_data, window_size, heartbeat_reply, snapshot_reply>;
 
 namespace detail {
 template <class Variant, std::size_t I = 0>

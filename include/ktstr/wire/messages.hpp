@@ -32,11 +32,13 @@ enum class message_type : std::uint16_t {
     exit = 13,
     progress = 14,
     kernel_note = 15,
+    snapshot_request = 16,
     go = 64,
     stop_request = 65,
     stdin_data = 66,
     window_size = 67,
     heartbeat_reply = 68,
+    snapshot_reply = 69,
 };
 
 /// What the agent is doing; named in errors and shown as boot progress.
@@ -259,6 +261,25 @@ struct kernel_note {
     static void describe(auto& io, auto& m) { io(m.address), io(m.size); }
 };
 
+/// What a snapshot request asks for.
+enum class snapshot_kind : std::uint8_t {
+    capture, ///< Freeze now; `tag` is the snapshot's name.
+    watch,   ///< Freeze when something is stored at `tag`: SYMBOL[+OFFSET][:SIZE][OP VALUE].
+};
+[[nodiscard]] constexpr snapshot_kind last_of(snapshot_kind) noexcept { return snapshot_kind::watch; }
+
+/// The longest tag of a request. A longer one is answered with an error.
+inline constexpr std::size_t max_snapshot_tag = 63;
+
+/// The guest wants a snapshot, and waits for a `snapshot_reply` with its id.
+struct snapshot_request {
+    static constexpr message_type type = message_type::snapshot_request;
+    std::uint32_t request_id = 0;
+    snapshot_kind kind = snapshot_kind::capture;
+    std::string tag;
+    static void describe(auto& io, auto& m) { io(m.request_id), io(m.kind), io(m.tag); }
+};
+
 /// Host: begin.
 struct go {
     static constexpr message_type type = message_type::go;
@@ -293,6 +314,15 @@ struct heartbeat_reply {
     static constexpr message_type type = message_type::heartbeat_reply;
     std::uint64_t guest_ns = 0; ///< The `guest_ns` of the progress message answered.
     static void describe(auto& io, auto& m) { io(m.guest_ns); }
+};
+
+/// Host: what became of a snapshot request.
+struct snapshot_reply {
+    static constexpr message_type type = message_type::snapshot_reply;
+    std::uint32_t request_id = 0;
+    bool ok = false;
+    std::string reason; ///< Why not; empty when `ok`.
+    static void describe(auto& io, auto& m) { io(m.request_id), io(m.ok), io(m.reason); }
 };
 
 } // namespace ktstr::wire
