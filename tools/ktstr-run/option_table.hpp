@@ -32,8 +32,9 @@ inline constexpr std::uint32_t topology = 32;
 inline constexpr std::uint32_t presets = 64;
 inline constexpr std::uint32_t version = 128;
 inline constexpr std::uint32_t help = 256;
+inline constexpr std::uint32_t snapshot = 512;
 inline constexpr std::uint32_t boots = run | shell | exec;
-inline constexpr std::uint32_t all = 511;
+inline constexpr std::uint32_t all = 1023;
 } // namespace on
 
 /// A command: its bit, name, the words it takes after its name, and what it does.
@@ -63,6 +64,7 @@ inline constexpr command_row command_rows[] = {
     {on::kernel, "kernel", "fetch SPEC | add PATH | list | path SPEC | rm SPEC", "the store of kernels"},
     {on::topology, "topology", "show PRESET|SPEC", "draw a machine: nodes, LLCs, cores, threads"},
     {on::presets, "presets", "", "the named topologies"},
+    {on::snapshot, "snapshot", "show FILE | diff A B", "what a snapshot of a machine holds, and what changed between two"},
     {on::version, "version", "", "the version of this program"},
     {on::help, "help", "[COMMAND]", "the options of a command"},
 };
@@ -91,7 +93,7 @@ inline constexpr option_row option_rows[] = {
     {"cmdline", "TEXT", "more words for the guest kernel's command line", "none", on::boots, carry::plain, true},
     {"console", "", "show the guest's console while it runs", "", on::run | on::exec},
     {"json", "FILE", "result as JSON into FILE ('-': stdout)", "", on::run, carry::out_file},
-    {"json", "", "answer as JSON", "", on::doctor | on::kernel | on::version | on::presets | on::topology},
+    {"json", "", "answer as JSON", "", on::doctor | on::kernel | on::version | on::presets | on::topology | on::snapshot},
     {"dmesg", "FILE", "the guest kernel's log into FILE", "", on::boots, carry::out_file},
     {"results", "DIR", "folder of the results", "$XDG_STATE_HOME/ktstr/runs/<time>-<id>", on::run, carry::out_dir},
     {"include", "FILE[:PATH]", "a file of this machine for the guest, at PATH there (default: the same)", "none",
