@@ -41,7 +41,7 @@ with tempfile.TemporaryDirectory(prefix="ktstr-cli-") as scratch:
     check("version --json", r.returncode == 0 and json.loads(r.stdout)["schema"] == "ktstr.version/1.0", r.stdout)
     r = run("help", env=env)
     check("help lists the commands", r.returncode == 0 and all(w in r.stdout for w in ("run", "shell", "doctor", "topology")), r.stdout)
-    for command in ("run", "shell", "exec", "doctor", "kernel", "topology", "presets", "version", "help"):
+    for command in ("run", "shell", "exec", "doctor", "kernel", "topology", "presets", "snapshot", "version", "help"):
         r = run(command, "--help", env=env)
         check(f"{command} --help", r.returncode == 0 and r.stdout.startswith(f"usage: ktstr-run {command}"), r.stderr)
 

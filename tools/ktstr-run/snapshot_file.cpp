@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
 
@@ -28,13 +29,18 @@ std::string remedy_for(error const& e) {
 outcome<snapshot_file> snapshot_file::open(std::string path) {
     auto fd = unique_fd::open(path.c_str(), O_RDONLY);
     if (!fd)
-        return std::unexpected(problem_from(fd.error(), exit_code::bad_input, "cannot open the snapshot", path));
-    auto const size = file_size(fd->get());
-    if (!size || *size == 0)
+        return std::unexpected(problem_from(fd.error(), exit_code::bad_input, "cannot open the snapshot", path,
+                                            "name a file that is there and that this user may read"));
+    struct stat st {};
+    if (::fstat(fd->get(), &st) != 0 || !S_ISREG(st.st_mode))
+        return problem_of(exit_code::bad_input, "the snapshot is no file", path, "give a .ktsnap or an ELF core, as ktstr-run writes them");
+    auto const size = st.st_size;
+    if (size == 0)
         return problem_of(exit_code::bad_input, "the snapshot is empty", path, "give a .ktsnap or an ELF core, as ktstr-run writes them");
-    auto bytes = mapping::map(static_cast<std::size_t>(*size), PROT_READ, MAP_PRIVATE, fd->get());
+    auto bytes = mapping::map(static_cast<std::size_t>(size), PROT_READ, MAP_PRIVATE, fd->get());
     if (!bytes)
-        return std::unexpected(problem_from(bytes.error(), exit_code::bad_input, "cannot read the snapshot", path));
+        return std::unexpected(problem_from(bytes.error(), exit_code::bad_input, "cannot map the snapshot", path,
+                                            "read it on a machine with more address space"));
     auto const content = std::span<std::byte const>(bytes->span());
     auto const begins = [&](auto const& magic) {
         return content.size() >= magic.size() && std::memcmp(content.data(), magic.data(), magic.size()) == 0;

@@ -6,7 +6,7 @@ ktstr_packages_build=(g++ meson ninja-build pkg-config python3 libboost-dev libb
   nlohmann-json3-dev libzstd-dev liblzma-dev liblz4-dev zlib1g-dev xz-utils ca-certificates)
 # To run the lab: nothing. `ktstr-lab prepare` fetches its emulator and kernel beside the system's, as any user.
 # To run the tests of the CI tier.
-ktstr_packages_test=(git doctest-dev acpica-tools codespell cpio util-linux kmod)
+ktstr_packages_test=(git doctest-dev acpica-tools codespell cpio gdb util-linux kmod)
 # To run what `run-tests --full` adds.
 ktstr_packages_full=(clang-19 clang-tidy-19 libclang-rt-19-dev)
 
