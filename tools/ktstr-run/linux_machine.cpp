@@ -148,6 +148,7 @@ outcome<linux_machine> build_linux_machine(machine_request const& request, nanos
     for (std::uint32_t cpu = 0; cpu < cpus(request.shape); ++cpu)
         shape.vcpu_ids.push_back(apic_id(request.shape, cpu, request.apic_ids));
     auto const ids = shape.vcpu_ids;
+    out.hardware_ids = ids;
 
     auto runner = machine_runner::make(std::move(shape));
     if (!runner)
@@ -205,7 +206,7 @@ outcome<linux_machine> build_linux_machine(machine_request const& request, nanos
     if (!devices)
         return std::unexpected(of_host(devices.error(), "the guest's devices cannot be made"));
     out.devices = std::move(*devices);
-    if (auto const done = out.devices->connect(out.runner->vm()); !done)
+    if (auto const done = out.devices->connect(out.runner->vm(), [&](int kick) { return out.runner->add_worker(kick); }); !done)
         return std::unexpected(of_host(done.error(), "the guest's devices cannot be connected"));
     out.events = std::make_unique<event_queue<vcpu_event>>();
     out.exits = std::make_unique<machine_exits>(out.devices->exits(), *out.events);

@@ -5,6 +5,7 @@
 
 #include "ktstr-run/guest_ports.hpp"
 #include "ktstr-run/run_machine.hpp"
+#include "ktstr/kvm/x86_64/clock.hpp"
 #include "ktstr/run/event_queue.hpp"
 #include "ktstr/runner/basic_runner.hpp"
 #include "ktstr/runner/traits.hpp"
@@ -52,6 +53,8 @@ private:
 struct machine_traits : default_runner_traits {
     using exits = machine_exits;
     using stats = exit_times;
+    using freeze = freezable<>;
+    using clocks = kvm::guest_clocks;
 };
 using machine_runner = basic_runner<machine_traits>;
 
@@ -62,6 +65,7 @@ struct linux_machine {
     std::unique_ptr<event_queue<vcpu_event>> events;
     std::unique_ptr<machine_devices> devices;
     std::unique_ptr<machine_exits> exits;
+    std::vector<std::uint32_t> hardware_ids; ///< APIC id of each vCPU.
     std::vector<boot_point> boot; ///< Times from `from` on.
 };
 

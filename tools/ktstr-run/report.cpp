@@ -50,6 +50,21 @@ void judge_repeats(run_report& report) {
     }
 }
 
+/// A snapshot that was asked for and is not there leaves a good run without the evidence that somebody wanted.
+void judge_snapshots(run_report& report) {
+    auto const& machine = *report.in.machine;
+    std::string line;
+    for (auto const& s : machine.snapshots)
+        if (!s.lost.empty() && line.empty())
+            line = "snapshot " + s.tag + " is lost: " + s.lost;
+    if (line.empty() && machine.snapshots_missed != 0)
+        line = std::to_string(machine.snapshots_missed) + " snapshots were not taken: the run was over before their time";
+    if (line.empty() || badness(report.judged.outcome) != 0)
+        return;
+    report.judged.outcome = outcome_kind::inconclusive;
+    report.judged.line = std::move(line);
+}
+
 } // namespace
 
 run_report make_report(report_input in) {
@@ -57,6 +72,7 @@ run_report make_report(report_input in) {
     out.in = std::move(in);
     out.judged = judge(*out.in.what, out.in.machine->evidence);
     judge_repeats(out);
+    judge_snapshots(out);
     out.status = status_of(out.judged, out.in.strict);
     return out;
 }

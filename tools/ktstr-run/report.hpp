@@ -35,6 +35,7 @@ struct report_input {
     std::string cmdline;
     std::string lab_host; ///< The machine around the lab, when this one is inside it.
     std::string folder;   ///< Where the artefacts are, as the user sees it.
+    std::string snapshot_folder;
     std::string started;  ///< UTC, ISO 8601.
     bool strict = false;
 };

@@ -185,6 +185,32 @@ std::string json_text(problem const& p, plan const& what, std::string const& sta
     return out.dump(2) + '\n';
 }
 
+namespace {
+json snapshots_of(run_report const& report) {
+    json out = json::array();
+    for (auto const& s : report.in.machine->snapshots) {
+        json row{{"tag", clean(s.tag)},
+                 {"cause", s.cause},
+                 {"generation", s.generation},
+                 {"requested_ns", s.requested.raw},
+                 {"to_quiesced_ns", s.to_quiesced.raw}};
+        if (s.to_parked.raw != 0)
+            row["to_parked_ns"] = s.to_parked.raw;
+        row["frozen_ns"] = s.frozen.raw;
+        row["clocks_held"] = {{"kvm_clock", s.kvm_clock_held}, {"counter", s.counter_held}};
+        put_known(row, "degraded", s.degraded);
+        put_known(row, "lost", s.lost);
+        if (s.lost.empty()) {
+            row["file"] = clean(report.in.snapshot_folder + '/' + s.file);
+            row["pages"] = s.pages;
+            row["written_after_ns"] = s.written_after.raw;
+        }
+        out.push_back(std::move(row));
+    }
+    return out;
+}
+} // namespace
+
 std::string json_text(run_report const& report) {
     auto const& in = report.in;
     auto const& v = report.judged;
@@ -227,6 +253,8 @@ std::string json_text(run_report const& report) {
                        {"undecodable", e.undecodable},
                        {"bad_frames", v.frames.bad_headers + v.frames.bad_payloads},
                        {"garbage_bytes", v.frames.garbage}};
+    if (auto snapshots = snapshots_of(report); !snapshots.empty())
+        out["snapshots"] = std::move(snapshots);
     if (!in.folder.empty())
         out["artefacts"] = {{"folder", clean(in.folder)}, {"files", {"result.json", "dmesg.txt", "console.txt"}}};
     return out.dump(2) + '\n';

@@ -120,6 +120,22 @@ std::string observer_lines(machine_outcome const& m) {
         time_text(o.host_steal), size_text(o.own_memory.raw));
 }
 
+std::string snapshot_table(machine_outcome const& m) {
+    if (m.snapshots.empty())
+        return {};
+    table out({"snapshot", "still after", "parked after", "frozen", "pages", "file"});
+    std::string notes;
+    for (auto const& s : m.snapshots) {
+        out.add({s.tag, time_of(s.to_quiesced.raw), s.to_parked.raw == 0 ? "-" : time_of(s.to_parked.raw), time_of(s.frozen.raw),
+                 std::to_string(s.pages), s.file.empty() ? "lost" : s.file});
+        if (!s.lost.empty())
+            notes += fmt::format("  {} is lost: {}\n", s.tag, s.lost);
+        if (!s.degraded.empty())
+            notes += fmt::format("  {} is degraded: {}\n", s.tag, s.degraded);
+    }
+    return out.text() + notes;
+}
+
 } // namespace
 
 std::string human_text(run_report const& report, bool coloured) {
@@ -146,6 +162,8 @@ std::string human_text(run_report const& report, bool coloured) {
     out += fmt::format("\nend of the machine: {}, after {}; {} KVM_RUN calls\n", name_of(e.end.kind),
                        time_text(in.machine->wall), in.machine->runs);
     out += observer_lines(*in.machine);
+    if (auto const snapshots = snapshot_table(*in.machine); !snapshots.empty())
+        out += '\n' + snapshots + heading("snapshots") + ": " + in.snapshot_folder + '\n';
     if (!in.folder.empty())
         out += heading("artefacts") + ": " + in.folder + " (result.json, dmesg.txt, console.txt)\n";
     return out;

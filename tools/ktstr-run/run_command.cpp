@@ -43,6 +43,9 @@ outcome<exit_code> here(boot_options const& boot, run_options const& options, re
     auto const kernel = kernel_facts{guest.kernel.key, guest.kernel.release, guest.kernel.manifest.build_id};
     auto request = request_for(boot, guest, options.what, stop);
     request.seed = options.seed;
+    request.snapshots = options.snapshots;
+    if (request.snapshots.folder.empty())
+        request.snapshots.folder = folder.path();
     if (options.keep)
         request.memory_file = folder.path() + "/memory.img";
     auto ended = run_machine(request, show);
@@ -60,6 +63,7 @@ outcome<exit_code> here(boot_options const& boot, run_options const& options, re
     input.cmdline = request.cmdline;
     input.lab_host = options.lab_host;
     input.folder = options.shown_as.empty() ? folder.path() : options.shown_as;
+    input.snapshot_folder = options.snapshots.shown_as.empty() ? input.folder : options.snapshots.shown_as;
     input.started = started;
     input.strict = options.strict;
     auto const report = make_report(std::move(input));
@@ -109,6 +113,9 @@ outcome<exit_code> run_command(invocation const& call) {
     auto const folder = open_results(*options);
     if (!folder)
         return strictly(folder.error());
+    if (auto const& wanted = options->snapshots.folder; !wanted.empty())
+        if (auto made = results_folder::use(wanted); !made)
+            return strictly(made.error());
     if (options->lab_host.empty()) // Inside the lab it has been said outside.
         show.line(fmt::format("scenario {}, kernel {}, topology {}, seed {}", options->what.scenario,
                               guest->kernel.release, boot->shape_name, options->seed));
@@ -119,6 +126,7 @@ outcome<exit_code> run_command(invocation const& call) {
             {"seed", std::to_string(options->seed)},
             {"results", folder->path()},
             {"shown-as", folder->path()},
+            {"snapshots-shown-as", options->snapshots.folder},
             {"lab-host", fmt::format("{}, Linux {}", outside.cpu_model, outside.kernel_release)}};
         file_mark const before(options->json);
         auto code = run_in_lab(call, *boot, *guest, std::move(resolved), "-n", stop);

@@ -122,6 +122,8 @@ outcome<machine_outcome> run_machine(machine_request const& request, progress& s
     add_exits(out, *machine->runner);
     add_observer(out, *machine, steal);
     out.boot = machine->boot;
+    out.snapshots = watch.snapshots();
+    out.snapshots_missed = watch.missed_snapshots();
     if (!request.memory_file.empty()) {
         if (auto const kept = keep_memory(machine->runner->memory(), request.memory_file); !kept)
             return std::unexpected(problem_from(kept.error(), exit_code::harness, "the guest's memory cannot be written",

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "ktstr-run/run_machine_choices.hpp"
+#include "ktstr-run/snapshot_wish.hpp"
 #include "ktstr/arch/x86_64/apic_id.hpp"
 #include "ktstr/base/units.hpp"
 #include "ktstr/boot/initramfs_image.hpp"
@@ -44,6 +45,7 @@ struct machine_request {
     int error_fd = 2;        ///< The guest program's standard error.
     int console_fd = -1;     ///< A live copy of the guest's console; -1: none.
     std::string memory_file; ///< Write the guest's memory there at the end (`--keep`); empty: do not.
+    snapshot_wish snapshots; ///< Its folder is named and there.
     interrupt const* stop = nullptr;
 };
 
@@ -70,6 +72,8 @@ struct machine_outcome {
     observer_figures observer;
     nanos wall{};                 ///< From the call to the machine's end.
     std::uint64_t runs = 0;       ///< KVM_RUN calls of all vCPUs.
+    std::vector<snapshot_taken> snapshots;
+    std::size_t snapshots_missed = 0; ///< Asked for, and the run was over before their time came.
 };
 
 /// Runs one machine to its end. A machine that ran is an outcome, however badly; a problem means that none ran or that

@@ -8,6 +8,7 @@
 #include "ktstr/scenario/builtin.hpp"
 #include "support/near_miss.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <sys/random.h>
 
@@ -53,6 +54,52 @@ outcome<plan> read_scenario(std::string const& name, topology_plan const& machin
                           "option --workers", "ask for fewer");
     return std::unexpected(problem_from(e, exit_code::bad_input,
                                         fmt::format("scenario '{}' is not possible here", name), "command 'run'"));
+}
+
+/// Most snapshots of one run: each may be as large as the guest.
+constexpr std::uint64_t max_snapshots = 64;
+
+outcome<snapshot_wish> read_snapshots(invocation const& call, plan const& what) {
+    snapshot_wish out;
+    if (auto const text = call.value("snapshots")) {
+        auto const count = read_number("snapshots", *text, 0, max_snapshots);
+        if (!count)
+            return std::unexpected(count.error());
+        out.periodic = static_cast<std::uint32_t>(*count);
+    }
+    if (auto const text = call.value("freeze-at")) {
+        for (std::size_t from = 0; from <= text->size();) {
+            auto const to = std::min(text->find(',', from), text->size());
+            auto const at = read_time("freeze-at", text->substr(from, to - from));
+            if (!at)
+                return std::unexpected(at.error());
+            if (static_cast<std::uint64_t>(at->raw) >= what.duration_ns)
+                return problem_of(exit_code::bad_input, fmt::format("the run is over before '{}'", text->substr(from, to - from)),
+                                  "option --freeze-at", "name a time within --duration");
+            out.at.push_back(*at);
+            from = to + 1;
+        }
+        if (out.at.size() + out.periodic > max_snapshots)
+            return problem_of(exit_code::bad_input, fmt::format("more than {} snapshots in one run", max_snapshots),
+                              "option --freeze-at", "ask for fewer");
+        std::sort(out.at.begin(), out.at.end());
+    }
+    if (auto const name = call.value("snapshot-format")) {
+        if (*name != "core" && *name != "ktstr")
+            return problem_of(exit_code::bad_input, fmt::format("unknown snapshot format '{}'", *name),
+                              "option --snapshot-format", "use core or ktstr");
+        out.format = *name == "core" ? snapshot_format::core : snapshot_format::own;
+    }
+    if (auto const text = call.value("freeze-timeout")) {
+        auto const timeout = read_time("freeze-timeout", *text);
+        if (!timeout)
+            return std::unexpected(timeout.error());
+        out.freeze_timeout = *timeout;
+    }
+    if (auto const path = call.value("snapshot-dir"))
+        out.folder = absolute_path(*path);
+    out.shown_as = call.value_or("snapshots-shown-as", out.folder);
+    return out;
 }
 
 } // namespace
@@ -108,6 +155,10 @@ outcome<run_options> read_run_options(invocation const& call, boot_options const
         auto const starves = kind == fault_kind::stop_worker || kind == fault_kind::starve_weight || kind == fault_kind::realtime_hog;
         out.what.fault.after_ns = out.what.duration_ns / (starves ? 50 : 4);
     }
+    auto snapshots = read_snapshots(call, out.what);
+    if (!snapshots)
+        return std::unexpected(snapshots.error());
+    out.snapshots = *std::move(snapshots);
     if (auto const path = call.value("json"))
         out.json = *path == "-" ? *path : absolute_path(*path);
     if (auto const path = call.value("results"))

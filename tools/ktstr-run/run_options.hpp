@@ -5,6 +5,7 @@
 
 #include "ktstr-run/boot_options.hpp"
 #include "ktstr-run/command.hpp"
+#include "ktstr-run/snapshot_wish.hpp"
 #include "ktstr/scenario/plan.hpp"
 
 #include <cstdint>
@@ -23,6 +24,7 @@ struct run_options {
     bool strict = false;
     bool keep = false;
     plan what;
+    snapshot_wish snapshots;
 };
 
 /// Reads and checks them; every failure has exit code 2. Without `--seed` one is drawn.

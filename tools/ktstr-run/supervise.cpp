@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdio>
+#include <ctime>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <termios.h>
@@ -26,7 +28,8 @@ void write_out(int fd, std::span<std::byte const> data) {
 supervisor::supervisor(machine_request const& request, linux_machine& machine, progress& show, nanos from,
                        supervision_limits const& limits)
     : request_(request), machine_(machine), show_(show), from_(from), limits_(limits),
-      link_(machine.devices->console()), recorder_(from.raw), wall_(from, request.wall_limit, limits.soft_lead) {}
+      link_(machine.devices->console()), recorder_(from.raw), wall_(from, request.wall_limit, limits.soft_lead),
+      snapshots_(machine, request.snapshots, request.kernel.vmlinux, from) {}
 
 outcome<run_evidence> supervisor::run() {
     show_.limit(request_.wall_limit);
@@ -41,6 +44,7 @@ outcome<run_evidence> supervisor::run() {
         take_input();
         take_events();
         link_.flush();
+        take_snapshots();
         check_deadlines();
         show_.tick();
     }
@@ -50,6 +54,7 @@ outcome<run_evidence> supervisor::run() {
     machine_.devices->finish();
     take_messages();
     take_events();
+    snapshots_.finish(seconds(60));
     mark("end");
     show_.finish();
     return recorder_.finish(classify(*seen), now().raw, vcpu_times(*machine_.runner));
@@ -61,7 +66,11 @@ void supervisor::wait() {
                                {machine_.output->event_fd(), POLLIN, 0},
                                {request_.stop != nullptr ? request_.stop->fd() : -1, POLLIN, 0},
                                {input ? request_.input_fd : -1, POLLIN, 0}}};
-    ::poll(set.data(), set.size(), 50);
+    std::int64_t most = 50'000'000;
+    if (!due_.empty())
+        most = std::clamp<std::int64_t>((due_.front().at - now()).raw, 0, most);
+    timespec const limit{0, static_cast<long>(most)};
+    ::ppoll(set.data(), set.size(), &limit, nullptr);
     static_cast<void>(machine_.runner->wait(nanos{0}));
 }
 
@@ -95,6 +104,7 @@ void supervisor::on_message(wire::guest_message const& message) {
     } else if (std::holds_alternative<wire::scenario_start>(message)) {
         mark("scenario start");
         show_.phase("workers run", nanos{static_cast<std::int64_t>(request_.what.duration_ns)});
+        plan_snapshots();
     } else if (std::holds_alternative<wire::scenario_end>(message)) {
         mark("scenario end");
         show_.phase("collecting");
@@ -214,6 +224,44 @@ void supervisor::look_for_silence(nanos at) {
     bool const idle = quiet > limits_.idle_silence && wanted.raw < quiet.raw / 10;
     if (since > budget || idle)
         end(end_kind::silence, static_cast<std::uint64_t>(since.raw), stop_cause::deadline);
+}
+
+void supervisor::plan_snapshots() {
+    if (std::exchange(planned_, true)) // the first of repeated runs is the one that is meant
+        return;
+    auto const start = now();
+    auto const& wish = request_.snapshots;
+    for (auto const at : wish.at) {
+        char text[32];
+        std::snprintf(text, sizeof text, "at-%gs", static_cast<double>(at.raw) / 1e9);
+        due_.push_back({start + at, "request", text});
+    }
+    auto const duration = static_cast<std::int64_t>(request_.what.duration_ns);
+    for (std::uint32_t i = 0; i < wish.periodic; ++i) {
+        auto const window = duration - 2 * (duration / 10);
+        auto const at = duration / 10 + window / (wish.periodic + 1) * (i + 1);
+        due_.push_back({start + nanos{at}, "periodic", "periodic-" + std::to_string(i + 1)});
+    }
+    std::sort(due_.begin(), due_.end(), [](due const& a, due const& b) { return a.at < b.at; });
+}
+
+void supervisor::take_snapshots() {
+    snapshots_.collect();
+    while (!due_.empty() && now() >= due_.front().at && !machine_.runner->stopping()) {
+        auto const next = due_.front();
+        due_.erase(due_.begin());
+        snapshot(next.cause, next.tag);
+    }
+}
+
+void supervisor::snapshot(std::string_view cause, std::string_view tag) {
+    auto const frozen = snapshots_.take(cause, tag, recorder_.so_far().kernel_note);
+    if (snapshots_.taken().back().lost.empty())
+        show_.line("snapshot " + std::string(tag));
+    // The guest's own clock stood still, too: what is planned after this is due so much later, and so is the end.
+    wall_.extend(extension_cause::freeze, frozen, now());
+    for (auto& d : due_)
+        d.at = d.at + frozen;
 }
 
 void supervisor::end(end_kind kind, std::uint64_t value, stop_cause cause) {

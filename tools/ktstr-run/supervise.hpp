@@ -6,6 +6,7 @@
 #include "ktstr-run/guest_link.hpp"
 #include "ktstr-run/linux_machine.hpp"
 #include "ktstr-run/run_machine.hpp"
+#include "ktstr-run/snapshots.hpp"
 #include "ktstr/run/deadline.hpp"
 #include "ktstr/scenario/evidence.hpp"
 #include "ktstr/scenario/recorder.hpp"
@@ -43,6 +44,13 @@ public:
 
     /// Starts the vCPUs and returns when the machine has ended and every thread is joined.
     [[nodiscard]] outcome<run_evidence> run();
+    /// What became of the snapshots, once `run` has returned.
+    [[nodiscard]] std::vector<snapshot_taken> const& snapshots() const noexcept { return snapshots_.taken(); }
+
+    /// How many were asked for and never came to be taken.
+    [[nodiscard]] std::size_t missed_snapshots() const noexcept {
+        return planned_ ? due_.size() : request_.snapshots.at.size() + request_.snapshots.periodic;
+    }
 
 private:
     void wait();
@@ -53,6 +61,9 @@ private:
     void follow_window();
     void check_deadlines();
     void look_for_silence(nanos now);
+    void plan_snapshots();
+    void take_snapshots();
+    void snapshot(std::string_view cause, std::string_view tag);
     void end(end_kind kind, std::uint64_t value, stop_cause cause);
     /// CPU time of all vCPUs: what they got, and that plus what they waited for.
     struct demand {
@@ -86,6 +97,15 @@ private:
     machine_end end_{};
     bool ended_ = false;
     std::uint64_t fatal_detail_ = 0;
+    /// A snapshot at a moment of the host's clock.
+    struct due {
+        nanos at{};
+        std::string_view cause;
+        std::string tag;
+    };
+    bool planned_ = false;
+    std::vector<due> due_; ///< By time; planned when the scenario starts.
+    snapshot_taker snapshots_;
 };
 
 } // namespace ktstr::tool

@@ -33,6 +33,7 @@ struct freeze_report {
     nanos requested{};
     nanos quiesced{}; ///< Guest memory was still from here on; equal to `parked` where only acknowledgements prove it.
     nanos parked{};   ///< The last thread had acknowledged; 0 when that was not asked for, or not reached.
+    clocks_held clocks{}; ///< What the guest's clocks will not see of this freeze.
     std::vector<freeze_missing> missing; ///< Empty for a whole freeze.
 
     [[nodiscard]] bool whole() const noexcept { return missing.empty(); }

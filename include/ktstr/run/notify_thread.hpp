@@ -6,6 +6,7 @@
 
 #include "ktstr/base/error.hpp"
 #include "ktstr/base/fail.hpp"
+#include "ktstr/run/parker.hpp"
 #include "ktstr/sys/fd.hpp"
 #include "ktstr/sys/schedstat.hpp"
 #include "ktstr/sys/thread.hpp"
@@ -34,26 +35,47 @@ public:
     /// once however often event `i` fired since, after its counter was taken; it must not throw.
     template <class F>
     [[nodiscard]] static result<notify_thread> start(char const* name, std::vector<int> events, F serve) {
+        return start(name, std::move(events), std::move(serve), [](int) -> result<never_parks> { return never_parks{}; });
+    }
+
+    /// As above, for a machine that can be frozen: `make_park(kick)` gives the thread's `Parker`, a `result`; whoever
+    /// freezes signals the eventfd `kick`.
+    template <class F, class MakePark>
+    [[nodiscard]] static result<notify_thread> start(char const* name, std::vector<int> events, F serve, MakePark make_park) {
         notify_thread out;
         out.shared_ = std::make_unique<shared>();
-        KTSTR_TRY(out.shared_->stop, unique_fd::eventfd());
-        events.push_back(out.shared_->stop.get());
         auto* const s = out.shared_.get();
-        KTSTR_TRY(out.thread_, thread::start(name, [s, fds = std::move(events), serve = std::move(serve)]() mutable noexcept {
+        KTSTR_TRY(s->stop, unique_fd::eventfd());
+        KTSTR_TRY(s->kick, unique_fd::eventfd());
+        KTSTR_TRY(auto park, make_park(s->kick.get()));
+        auto const served = events.size();
+        events.push_back(s->kick.get());
+        events.push_back(s->stop.get());
+        KTSTR_TRY(out.thread_, thread::start(name, [s, served, park, fds = std::move(events),
+                                                    serve = std::move(serve)]() mutable noexcept {
             s->tid.store(this_thread_id(), std::memory_order_release);
             std::vector<pollfd> set;
             for (int const fd : fds)
                 set.push_back({fd, POLLIN, 0});
             for (;;) {
-                if (::poll(set.data(), set.size(), -1) < 0)
+                if (park.wanted()) {
+                    park.park();
                     continue;
-                for (std::size_t i = 0; i + 1 < set.size(); ++i) {
+                }
+                park.entering();
+                int const ready = ::poll(set.data(), set.size(), -1);
+                park.returned();
+                if (ready < 0)
+                    continue;
+                static_cast<void>(take(s->kick.get()));
+                for (std::size_t i = 0; i < served; ++i) {
                     if ((set[i].revents & POLLIN) != 0 && take(set[i].fd))
                         serve(i);
                 }
                 if ((set.back().revents & POLLIN) != 0)
                     break;
             }
+            park.ended();
             if (auto const used = read_thread_service(this_thread_id()))
                 s->used = *used;
         }));
@@ -84,6 +106,7 @@ public:
 private:
     struct shared {
         unique_fd stop;
+        unique_fd kick;
         std::atomic<pid_t> tid{0};
         thread_service used{};
     };

@@ -261,6 +261,8 @@ public:
                 if (auto const at = all.state(i); !at.settled(all.generation()))
                     report.missing.push_back({i, i >= s.count, at.status == thread_status::running});
         }
+        if (s.still.hold_clocks)
+            report.clocks = s.still.clocks.holdable(each_vcpu(s));
         return freeze_gate<basic_runner>(*this, std::move(report));
     }
     /// Whether somebody holds a freeze.
@@ -320,6 +322,13 @@ private:
         }
     }
 
+    [[nodiscard]] static auto each_vcpu(state& s) noexcept {
+        return [&s](auto&& f) {
+            for (std::size_t i = 0; i < s.count; ++i)
+                f(s.slots[i].cpu);
+        };
+    }
+
     /// The end of a freeze, for its gate.
     thaw_report end_freeze() noexcept
         requires freezes
@@ -327,10 +336,7 @@ private:
         auto& s = *state_;
         thaw_report out;
         if (s.still.hold_clocks && !s.control.stopping())
-            out.clocks = s.still.clocks.restore(s.vm, [&s](auto&& f) {
-                for (std::size_t i = 0; i < s.count; ++i)
-                    f(s.slots[i].cpu);
-            });
+            out.clocks = s.still.clocks.restore(s.vm, each_vcpu(s));
         out.released = s.clock.now();
         out.all_left = s.still.all->release(out.released + seconds(30), s.clock) != freeze_step::timed_out;
         out.resumed = s.clock.now();

@@ -57,10 +57,9 @@ public:
         tsc_ = __rdtsc();
     }
 
-    /// Puts the clocks back to where they were at `note`. Every vCPU is parked. `each(f)` calls `f(vcpu)` for all of them.
-    template <class Vm, class Each>
-    [[nodiscard]] clocks_held restore(Vm& vm, Each each) noexcept {
-        clocks_held held;
+    /// Which clocks `restore` will put back. Every vCPU is parked. The first call tries whether a TSC offset moves.
+    template <class Each>
+    [[nodiscard]] clocks_held holdable(Each each) noexcept {
         if (!probed_) {
             probed_ = true;
             each([this, first = true](auto& cpu) mutable {
@@ -69,6 +68,13 @@ public:
                 first = false;
             });
         }
+        return {have_clock_, tsc_moves_};
+    }
+
+    /// Puts the clocks back to where they were at `note`. Every vCPU is parked. `each(f)` calls `f(vcpu)` for all of them.
+    template <class Vm, class Each>
+    [[nodiscard]] clocks_held restore(Vm& vm, Each each) noexcept {
+        clocks_held held;
         if (tsc_moves_) {
             auto const passed = static_cast<std::int64_t>(__rdtsc() - tsc_);
             held.counter = true;
