@@ -116,9 +116,10 @@ struct fake_kallsyms {
             put(m);
         if (sequences) {
             align(alignment);
+            // The first is symbol 1, so that what follows an even number of markers looks like one more of them.
             for (std::uint32_t i = 0; i < count; ++i)
                 for (auto const shift : {16U, 8U, 0U})
-                    put(static_cast<std::uint8_t>((count - 1 - i) >> shift));
+                    put(static_cast<std::uint8_t>((i + 1) % count >> shift));
         }
         align(alignment);
         std::vector<std::uint16_t> index;

@@ -118,6 +118,9 @@ with tempfile.TemporaryDirectory(prefix="ktstr-kernel-") as scratch:
     check("kernel.path", r.stdout.strip() == entry["dir"], r.stdout + r.stderr)
     r = run("path", "7.9.1-own", env=env)
     check("kernel.path_by_release", r.stdout.strip() == entry["dir"], r.stdout + r.stderr)
+    refused("kernel.symbols_of_what", ["symbols"], 2, "needs a kernel", env=env)
+    refused("kernel.symbols_of_unknown", ["symbols", "debian:7.3"], 2, "kernel fetch debian:7.3", env=env)
+    refused("kernel.without_symbols", ["symbols", tree], 77, "carries no symbols", "CONFIG_KALLSYMS", env=env)
     refused("kernel.near_miss", ["path", "local-7.9.1-onw" + entry["key"][15:]], 2, f"did you mean '{entry['key']}'?", env=env)
 
     # Damage of every file is noticed and mended, from the entry itself or from where it came.

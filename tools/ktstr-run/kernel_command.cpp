@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// `ktstr-run kernel`: fetch, add, list, path, rm.
+/// `ktstr-run kernel`: fetch, add, list, path, symbols, rm.
 #include "ktstr-run/command.hpp"
 #include "ktstr-run/kernel_tool.hpp"
 #include "support/interrupt.hpp"
@@ -12,6 +12,7 @@
 #include <array>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unistd.h>
@@ -191,15 +192,18 @@ outcome<exit_code> remove(kernel_store const& store, std::string const& spec) {
 } // namespace
 
 outcome<exit_code> kernel_command(invocation const& call) {
-    constexpr std::array<std::string_view, 5> verbs{"fetch", "add", "list", "path", "rm"};
+    constexpr std::array<std::string_view, 6> verbs{"fetch", "add", "list", "path", "symbols", "rm"};
     auto const verb = call.words.empty() ? std::string() : call.words[0];
     if (verb.empty())
         return problem_of(exit_code::bad_input, "what shall be done with kernels?", "kernel",
-                          "one of: fetch SPEC, add PATH, list, path SPEC, rm SPEC");
+                          "one of: fetch SPEC, add PATH, list, path SPEC, symbols SPEC, rm SPEC");
     if (std::find(verbs.begin(), verbs.end(), verb) == verbs.end())
         return problem_of(exit_code::bad_input, "unknown word '" + verb + "' after 'kernel'", "kernel", hint(verb, verbs));
     auto const wanted = verb == "list" ? 1U : 2U;
-    if (call.words.size() != wanted)
+    if (verb == "symbols" && call.words.size() < 2)
+        return problem_of(exit_code::bad_input, "'kernel symbols' needs a kernel, and names if not all are wanted", "kernel",
+                          "see: ktstr-run kernel --help");
+    if (verb != "symbols" && call.words.size() != wanted)
         return problem_of(exit_code::bad_input, "'kernel " + verb + (wanted == 2 ? "' needs exactly one name" : "' takes no name"),
                           "kernel", "see: ktstr-run kernel --help");
     auto const store = user_kernel_store();
@@ -216,6 +220,8 @@ outcome<exit_code> kernel_command(invocation const& call) {
         return add(call, *store, name, show);
     if (verb == "path")
         return path(call, name, show);
+    if (verb == "symbols")
+        return show_kernel_symbols(name, std::span(call.words).subspan(2), call.has("json"), show);
     return remove(*store, name);
 }
 

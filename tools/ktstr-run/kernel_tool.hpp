@@ -13,6 +13,7 @@
 #include "support/problem.hpp"
 #include "support/progress.hpp"
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -45,5 +46,10 @@ using all_decompressors = decompressor_set<zstd_decompressor, lzma_decompressor,
 
 /// Finds the image, .config and modules that belong to the kernel at `path`; failures in words.
 [[nodiscard]] outcome<kernel_import> locate_kernel(std::string const& path);
+
+/// Prints the symbols of the kernel that `spec` names: all, or those that `wanted` names (or addresses "0x..." lie in).
+/// Text lines are those of /proc/kallsyms, at the addresses the kernel was linked for.
+[[nodiscard]] outcome<exit_code> show_kernel_symbols(std::string const& spec, std::span<std::string const> wanted, bool as_json,
+                                                     progress& show);
 
 } // namespace ktstr::tool

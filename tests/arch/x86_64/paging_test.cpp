@@ -77,6 +77,8 @@ TEST_CASE("translate: addresses no table maps, reserved bits, tables outside mem
 
     guest.set(gva{0x400000}, 4, 0x3000 | x86::page_present | x86::page_large);
     CHECK(error_at(guest, gva{0x400000}).where == "paging.reserved");
+    guest.set(gva{0x400000}, 4, x86::page_present | x86::page_large);
+    CHECK(error_at(guest, gva{0x400000}).where == "paging.reserved");
     guest.set(gva{0x400000}, 4, 0x10000000 | x86::page_present);
     CHECK(error_at(guest, gva{0x400000}).code == errc::out_of_range);
     CHECK(error_at(guest, gva{0x400000}).value == 0x10000000);

@@ -36,6 +36,16 @@ TEST_CASE("symbol_table: any order in, order of addresses out, aliases as they c
     CHECK(table.nearest(gva{0xffffffff81001008})->offset == 8);
 }
 
+TEST_CASE("symbol_table: many aliases keep their order when others have to be sorted") {
+    symbol_table_builder builder;
+    for (std::uint64_t i = 0; i < 200; ++i)
+        builder.add(std::to_string(i), gva{0x9000 - i / 50 * 0x1000}, 'T');
+    auto const table = made(std::move(builder));
+    symbol_source_suite(table);
+    for (std::size_t i = 0; i < 200; ++i)
+        REQUIRE(table.at(i).name == std::to_string((3 - i / 50) * 50 + i % 50));
+}
+
 TEST_CASE("symbol_table: of several with one name the lowest is found, wherever it was added") {
     symbol_table_builder builder;
     builder.add("init", gva{0x3000}, 't');

@@ -19,6 +19,7 @@
 #include "ktstr/base/units.hpp"
 #include "ktstr/boot/kernel_image.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -131,7 +132,9 @@ public:
             if (start >= tables.token_table.size())
                 continue;
             auto const* const text = reinterpret_cast<char const*>(tables.token_table.data()) + start;
-            tokens_[code] = {text, ::strnlen(text, tables.token_table.size() - start)};
+            auto& out = tokens_[code];
+            out.text = {text, ::strnlen(text, tables.token_table.size() - start)};
+            std::memcpy(out.head.data(), text, std::min(out.text.size(), out.head.size()));
         }
     }
 
@@ -139,19 +142,25 @@ public:
     [[nodiscard]] std::string_view expand(std::span<std::byte const> codes) noexcept {
         std::size_t used = 0;
         for (auto const code : codes) {
-            auto const token = tokens_[std::to_integer<std::size_t>(code)];
-            if (token.size() > kallsyms_tables::max_name - used)
+            auto const& known = tokens_[std::to_integer<std::size_t>(code)];
+            if (known.text.size() > kallsyms_tables::max_name - used)
                 break;
-            if (!token.empty())
-                std::memcpy(text_.data() + used, token.data(), token.size());
-            used += token.size();
+            // Nearly all are short: a copy of fixed size is a single instruction, and the buffer has room for it.
+            std::memcpy(text_.data() + used, known.head.data(), known.head.size());
+            if (known.text.size() > known.head.size())
+                std::memcpy(text_.data() + used, known.text.data(), known.text.size());
+            used += known.text.size();
         }
         return {text_.data(), used};
     }
 
 private:
-    std::array<std::string_view, 256> tokens_{};
-    std::array<char, kallsyms_tables::max_name> text_{};
+    struct token {
+        std::array<char, 16> head{};
+        std::string_view text{};
+    };
+    std::array<token, 256> tokens_{};
+    std::array<char, kallsyms_tables::max_name + 16> text_{};
 };
 
 /// The address of the first symbol called `name`, looked up in the compressed table without building an index: for a

@@ -102,7 +102,7 @@ private:
     }
 
     std::vector<entry> entries_;
-    std::vector<slot> slots_; ///< A power of two of them, at most half in use; empty without symbols.
+    std::vector<slot> slots_; ///< A power of two of them, at most four fifths in use; empty without symbols.
     std::string names_;
 };
 static_assert(SymbolSource<symbol_table>);
@@ -137,11 +137,14 @@ public:
         auto& entries = table_.entries_;
         if (overflow_)
             return fail(errc::no_space, "symbols.table", entries.size());
-        auto const below = [](auto const& a, auto const& b) { return a.address < b.address; };
+        // Names lie in the order in which symbols were added.
+        auto const below = [](auto const& a, auto const& b) {
+            return a.address != b.address ? a.address < b.address : a.name < b.name;
+        };
         if (!std::is_sorted(entries.begin(), entries.end(), below))
-            std::stable_sort(entries.begin(), entries.end(), below);
+            std::sort(entries.begin(), entries.end(), below);
         if (!entries.empty()) {
-            table_.slots_.resize(std::bit_ceil(entries.size() * 2));
+            table_.slots_.resize(std::bit_ceil(entries.size() + entries.size() / 4 + 1));
             for (std::size_t i = 0; i < entries.size(); ++i)
                 insert(i);
         }
