@@ -280,6 +280,21 @@ TEST_CASE("captures: while a freeze is held some wait their turn, others hear th
     CHECK(s.stored.size() == 3);
 }
 
+TEST_CASE("captures: one that finds a freeze held again keeps its place") {
+    script s;
+    single c(s);
+    s.busy = 3;
+    CHECK(c.capture(periodic_due{0}) == capture_outcome::queued);
+    CHECK(c.capture(watch_hit{1, "w"}) == capture_outcome::queued);
+    CHECK(c.waiting() == 2);
+    c.service(); // still held
+    CHECK(c.waiting() == 2);
+    s.steps.clear();
+    c.service();
+    CHECK(s.steps[0] == "freeze periodic");
+    CHECK(s.steps[5] == "freeze watch");
+}
+
 TEST_CASE("captures: what waits is tried at the end, and a queue has an end") {
     script s;
     {

@@ -66,6 +66,16 @@ inline constexpr std::array<std::uint8_t, 11> cmpxchg16b{
 inline constexpr std::array<std::uint64_t, 2> before{0x1122334455667788, 0x99aabbccddeeff00};
 inline constexpr std::array<std::uint64_t, 2> after{0x0102030405060708, 0x090a0b0c0d0e0f10};
 
+/// Stores RAX behind [RDI], then at [RDI], then reports.
+inline constexpr std::array<std::uint8_t, 10> store{
+    0x48, 0x89, 0x47, 0x08, // mov [rdi+8], rax
+    0x48, 0x89, 0x07,       // mov [rdi], rax
+    0xe6, 0x80,             // out 0x80, al
+    0xf4,                   // hlt
+};
+/// Where the instruction behind the second store begins.
+inline constexpr std::uint64_t store_end = 7;
+
 /// The state every stub starts in; RDI points to `argument`.
 [[nodiscard]] constexpr x86_boot_state start(gpa argument) noexcept {
     auto state = x86_long_mode_entry(code, argument);
