@@ -2,6 +2,8 @@
 #include "ktstr/snapshot/file_sink.hpp"
 
 #include "ktstr/snapshot/compress_zstd.hpp"
+#include "ktstr/snapshot/crc32_sliced.hpp"
+#include "ktstr/snapshot/format.hpp"
 #include "ktstr/snapshot/put_ram.hpp"
 #include "ktstr/snapshot/reader.hpp"
 #include "snapshot/sample_machine.hpp"

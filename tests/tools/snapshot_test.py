@@ -94,7 +94,7 @@ with tempfile.TemporaryDirectory(prefix="ktstr-snapshot-") as folder:
     refused("a file that is not there", ["show", os.path.join(folder, "none")], "not found")
     refused("a folder", ["show", folder], "no file")
 refused("no word", [], "needs to be told")
-refused("a misspelt word", ["shwo", core], "did you mean 'show'")
+refused("a misspelt word", ["shoow", core], "did you mean 'show'")
 refused("too many files", ["show", core, core], "takes one file, not 2")
 refused("too few files", ["diff", core], "takes two files, not 1")
 sys.exit(1 if failed else 0)

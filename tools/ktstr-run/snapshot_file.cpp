@@ -3,11 +3,14 @@
 /// Opening a snapshot of either format.
 #include "ktstr-run/snapshot_file.hpp"
 
+#include "ktstr/introspect/symbols/kallsyms.hpp"
+
 #include <algorithm>
 #include <cstring>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
 namespace ktstr::tool {
 
@@ -129,6 +132,31 @@ std::uint64_t snapshot_file::stored_pages() const {
         at = next_stored(*at + n);
     }
     return out;
+}
+
+std::optional<symbol_table> snapshot_file::symbols() {
+    auto const& k = header().kernel;
+    constexpr auto largest = 512 * MiB; // what the kernel's image mapping can be at most on x86_64 without KASLR
+    if (k.text_virtual == 0 || k.text_size == 0 || k.text_size > largest || !is_ram(header().ram, gpa{k.text_physical}, k.text_size))
+        return std::nullopt;
+    std::vector<std::byte> image(static_cast<std::size_t>(k.text_size));
+    for (std::size_t at = 0; at < image.size();) {
+        auto const inside = (k.text_physical + at) % page_bytes;
+        auto const n = std::min<std::size_t>(image.size() - at, static_cast<std::size_t>(page_bytes - inside));
+        auto const from = page(gpa{k.text_physical + at - inside});
+        if (!from)
+            return std::nullopt;
+        std::copy_n(from->begin() + static_cast<std::ptrdiff_t>(inside), n, image.begin() + static_cast<std::ptrdiff_t>(at));
+        at += n;
+    }
+    image_region const whole{gva{k.text_virtual}, image};
+    auto const tables = locate_kallsyms(std::span(&whole, 1), whole.address);
+    if (!tables)
+        return std::nullopt;
+    auto table = decode_kallsyms(*tables);
+    if (!table)
+        return std::nullopt;
+    return *std::move(table);
 }
 
 std::string vmcoreinfo_value(std::string_view text, std::string_view key) {

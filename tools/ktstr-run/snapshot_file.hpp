@@ -3,6 +3,7 @@
 /// A snapshot on disk, whichever of the two formats it has.
 #pragma once
 
+#include "ktstr/introspect/symbols/table.hpp"
 #include "ktstr/snapshot/compress_zstd.hpp"
 #include "ktstr/snapshot/read_core.hpp"
 #include "ktstr/snapshot/reader.hpp"
@@ -16,6 +17,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 
 namespace ktstr::tool {
@@ -41,6 +43,9 @@ public:
     [[nodiscard]] std::optional<gpa> next_stored(gpa at) const;
     /// How many pages take room in the file.
     [[nodiscard]] std::uint64_t stored_pages() const;
+    /// The guest kernel's own symbols, at the addresses they had: decoded from its memory. Nothing when the snapshot does
+    /// not know where the kernel is, or does not hold its memory.
+    [[nodiscard]] std::optional<symbol_table> symbols();
 
 private:
     using reader_type = basic_snapshot_reader<zstd_chunks>;

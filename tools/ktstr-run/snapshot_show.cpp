@@ -39,6 +39,17 @@ std::string ascii(std::string_view text) {
     return out;
 }
 
+/// Where the vCPU was: "symbol+0x12", or "" when nobody knows.
+std::string place_of(vcpu_record const& cpu, std::optional<symbol_table> const& symbols) {
+    auto const at = cpu.value("rip", cpu.value("pc"));
+    if (!symbols || at == 0)
+        return {};
+    auto const near = symbols->nearest(gva{at});
+    if (!near)
+        return {};
+    return near->offset == 0 ? clean(near->symbol.name) : fmt::format("{}+{:#x}", clean(near->symbol.name), near->offset);
+}
+
 void add_registers(std::string& out, vcpu_record const& cpu) {
     std::size_t width = 3;
     for (auto const& r : cpu.registers)
@@ -100,8 +111,11 @@ std::string snapshot_text(snapshot_file& file) {
         for (auto const& s : own->sections())
             if (s.paged && s.name != ktsnap::name_ram)
                 out += fmt::format("  section {} version {}, {}\n", clean(s.name), s.version, size_text(s.stored));
+    auto const symbols = file.symbols();
     for (auto const& cpu : h.vcpus) {
-        out += fmt::format("vCPU {} (hardware id {}, {})\n", cpu.index, cpu.hardware_id, name_of(cpu.presence));
+        auto const place = place_of(cpu, symbols);
+        out += fmt::format("vCPU {} (hardware id {}, {}){}\n", cpu.index, cpu.hardware_id, name_of(cpu.presence),
+                           place.empty() ? "" : " in " + place);
         if (cpu.registers.empty())
             out += "  no registers\n";
         add_registers(out, cpu);
@@ -136,8 +150,11 @@ std::string snapshot_json(snapshot_file& file) {
         for (auto const& s : own->sections())
             out["sections"].push_back({{"name", ascii(s.name)}, {"version", s.version}, {"codec", s.codec}, {"pages", s.pages}, {"bytes", s.stored}});
     out["vcpus"] = json::array();
+    auto const symbols = file.symbols();
     for (auto const& cpu : h.vcpus) {
         json one{{"index", cpu.index}, {"hardware_id", cpu.hardware_id}, {"presence", name_of(cpu.presence)}, {"fpu_bytes", cpu.fpu.size()}};
+        if (auto const place = place_of(cpu, symbols); !place.empty())
+            one["in"] = ascii(place);
         // Numbers above 2^53 do not survive every JSON reader, so registers are texts.
         one["registers"] = json::object();
         for (auto const& r : cpu.registers)
