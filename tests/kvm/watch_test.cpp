@@ -10,7 +10,10 @@
 #include "kvm/user_guest.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <chrono>
+#include <cstring>
 #include <doctest/doctest.h>
 #include <string>
 #include <thread>
@@ -213,8 +216,8 @@ TEST_CASE("watch: predicates, the vCPU alone: true ones freeze, false ones are c
     CHECK(exits.value == 1000);
     CHECK(others[1] > 1000); // nobody stopped them
     CHECK(others[2] > 1000);
-    MESSAGE("1,001 hits in " << took.raw / 1000 << " us: " << took.raw / 1001 << " ns a hit; other vCPUs made " << others[1] << " and "
-                             << others[2] << " stores meanwhile");
+    MESSAGE("1,001 hits beside two busy vCPUs in " << took.raw / 1000 << " us; these made " << others[1] << " and " << others[2]
+                                                   << " stores meanwhile");
     {
         auto gate = r.freeze();
         REQUIRE(gate);
@@ -226,6 +229,95 @@ TEST_CASE("watch: predicates, the vCPU alone: true ones freeze, false ones are c
     CHECK(within(seconds(20), [&] { return user_guest::counters(r)[0] > 100'000; }));
     CHECK(exits.exits.load() == exits_then);
     CHECK(r.stop(stop_cause::supervisor));
+}
+
+TEST_CASE("watch: what a hit with a false predicate costs one vCPU") {
+    if (!fires()) {
+        MESSAGE("no watchpoint fires here: shown in the lab");
+        return;
+    }
+    watch_set set(watch_limits{1'000'000'000});
+    auto r = machine(1, writer);
+    watch_exits exits;
+    exits.set = &set;
+    exits.ram = &r.memory();
+    static_cast<void>(*set.arm(at(user_guest::counter(0), {watch_op::equal, ~std::uint64_t{0}})));
+    arm_all(r, set);
+    REQUIRE(r.start(exits));
+    REQUIRE(within(seconds(20), [&] { return exits.exits.load() >= 100; }));
+    auto const from = exits.exits.load();
+    auto const begun = monotonic_clock{}.now();
+    REQUIRE(within(seconds(60), [&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5)); // the CPU belongs to the vCPU
+        return exits.exits.load() >= from + 3000;
+    }));
+    auto const n = static_cast<std::int64_t>(exits.exits.load() - from);
+    auto const took = monotonic_clock{}.now() - begun;
+    MESSAGE(n << " hits, " << took.raw / n << " ns each");
+    CHECK(exits.hits == 0);
+    CHECK(r.stop(stop_cause::supervisor));
+}
+
+TEST_CASE("watch: the guest's own single step is given back to it, and our watchpoint still fires") {
+    if (!fires()) {
+        MESSAGE("no watchpoint fires here: shown in the lab");
+        return;
+    }
+    std::array<std::uint8_t, 0x120> code{};
+    constexpr std::uint8_t body[]{
+        0x9c,                                           // pushfq
+        0x48, 0x81, 0x0c, 0x24, 0x00, 0x01, 0x00, 0x00, // or qword [rsp], 0x100 (TF)
+        0x9d,                                           // popfq
+        0x90,                                           // nop: #DB behind it
+        0x48, 0x89, 0x07,                               // mov [rdi], rax
+        0xe6, 0x81,                                     // out 0x81, al
+        0xf4,                                           // hlt
+    };
+    constexpr std::uint8_t handler[]{
+        0x0f, 0x21, 0xf0,                                     // mov rax, dr6
+        0x48, 0xc1, 0xe8, 0x08,                               // shr rax, 8: BS is bit 6 now
+        0xe6, 0x80,                                           // out 0x80, al
+        0x48, 0x81, 0x64, 0x24, 0x10, 0xff, 0xfe, 0xff, 0xff, // and qword [rsp+16], ~0x100
+        0x48, 0xcf,                                           // iretq
+    };
+    std::ranges::copy(body, code.begin());
+    std::ranges::copy(handler, code.begin() + 0x100);
+    auto state = probe_stub::start(probe_stub::data);
+    auto host = kvm::hypervisor::open();
+    REQUIRE(host);
+    REQUIRE(install_kick_handler());
+    auto const cpuid = kvm::supported_cpuid(host->fd());
+    REQUIRE(cpuid);
+    auto m = detail::stub_machine::make(*host, *cpuid, code, state);
+    REQUIRE(m);
+    constexpr std::uint64_t table = 0x13000;
+    auto const at_handler = probe_stub::code.raw + 0x100;
+    std::uint64_t const gate = (at_handler & 0xffff) | std::uint64_t{state.code.selector} << 16 | std::uint64_t{0x8e} << 40 |
+                               (at_handler >> 16 & 0xffff) << 48;
+    std::memcpy(m->ram().data() + table + 16, &gate, sizeof gate);
+    kvm_sregs s{};
+    REQUIRE(kvm::ioctl_struct(m->cpu().fd(), KVM_GET_SREGS, s, "KVM_GET_SREGS"));
+    s.idt.base = table;
+    s.idt.limit = 0x1fff;
+    REQUIRE(kvm::ioctl_struct(m->cpu().fd(), KVM_SET_SREGS, s, "KVM_SET_SREGS"));
+    watch_places places{};
+    places[1] = {gva{probe_stub::data.raw}, 8};
+    REQUIRE(kvm::set_watchpoints(m->cpu().fd(), places));
+    auto const dog = watchdog::start(seconds(10));
+    REQUIRE(dog);
+    auto const until = monotonic_clock{}.now() + seconds(10);
+    auto const next = [&] { return detail::watched_run(*m, until); };
+    REQUIRE(next() == stub_result{stub_outcome::other_exit, KVM_EXIT_DEBUG});
+    auto const step = kvm::native_debug_exit(m->cpu().page());
+    CHECK(kvm::debug_cause_of(step) == debug_cause{0, true});
+    REQUIRE(kvm::pass_debug_to_guest(m->cpu().fd(), places, step));
+    REQUIRE(next() == stub_result{stub_outcome::other_exit, KVM_EXIT_IO}); // its handler ran
+    CHECK(m->cpu().page().io.port == 0x80);
+    CHECK((m->reported() & 0x40) != 0); // and saw BS
+    REQUIRE(next() == stub_result{stub_outcome::other_exit, KVM_EXIT_DEBUG});
+    CHECK(kvm::debug_cause_of(kvm::native_debug_exit(m->cpu().page())) == debug_cause{2, false});
+    REQUIRE(next() == stub_result{stub_outcome::other_exit, KVM_EXIT_IO});
+    CHECK(m->cpu().page().io.port == 0x81);
 }
 
 TEST_CASE("watch: one that fires too often is off at the next freeze, and the guest was never stuck") {

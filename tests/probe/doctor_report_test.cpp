@@ -16,7 +16,7 @@ doctor_facts good() {
     f.kvm.access = kvm_access::opened;
     f.kvm.api_version = 12;
     f.kvm.capabilities = {{"KVM_CAP_IRQCHIP", true, 1}};
-    f.kvm.loop = f.kvm.exits = f.kvm.xsave = f.kvm.cmpxchg16b = {stub_outcome::works, 0};
+    f.kvm.loop = f.kvm.exits = f.kvm.xsave = f.kvm.cmpxchg16b = f.kvm.watchpoint = {stub_outcome::works, 0};
     f.kvm.loop_ps = 350;
     f.kvm.exit_ns = 1500;
     f.host.memory = {bytes{8 * GiB}, bytes{4 * GiB}, bytes{2 * MiB}, 0, 0};
@@ -79,6 +79,24 @@ TEST_CASE("doctor: an emulated machine names what fails, once with what to do, a
     CHECK(doctor_text(f, r, false).find("no guest can run here") != std::string::npos);
 }
 
+TEST_CASE("doctor: watchpoints that are taken and never fire are a note, and not part of the verdict") {
+    auto f = good();
+    CHECK(find(make_doctor_report(f), "kvm.watchpoint").what.ends_with("fire"));
+    f.kvm.watchpoint = {stub_outcome::wrong_result, 0};
+    auto r = make_doctor_report(f);
+    CHECK(r.verdict.starts_with("native"));
+    CHECK(find(r, "kvm.watchpoint").status == check_status::note);
+    CHECK(find(r, "kvm.watchpoint").what.find("never fire") != std::string::npos);
+    CHECK(!find(r, "kvm.watchpoint").remedy.empty());
+    auto const json = nlohmann::json::parse(doctor_json(f, r));
+    CHECK(json["kvm"]["stubs"]["watchpoint"]["outcome"] == "wrong result");
+    f.kvm.watchpoint = {stub_outcome::timed_out, 0};
+    CHECK(find(make_doctor_report(f), "kvm.watchpoint").what.find("timed out") != std::string::npos);
+    f.kvm.watchpoint = {};
+    r = make_doctor_report(f);
+    CHECK(std::ranges::find(r.checks, std::string_view("kvm.watchpoint"), &doctor_check::id) == r.checks.end());
+}
+
 TEST_CASE("doctor: no permission names user and group; no device says what to load") {
     auto f = good();
     f.kvm = {};
@@ -126,7 +144,7 @@ TEST_CASE("doctor --json: what the schema promises, and absent is not 0") {
     auto f = good();
     f.host.cache_folder = "/bad\xff/utf8";
     auto const j = nlohmann::json::parse(doctor_json(f, make_doctor_report(f)));
-    CHECK(j.at("schema") == "ktstr.doctor/1.0");
+    CHECK(j.at("schema") == "ktstr.doctor/1.1");
     CHECK(j.at("verdict") == "native");
     CHECK(j.at("reason") == "none");
     CHECK(j.at("machine_auto") == "host");

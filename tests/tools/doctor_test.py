@@ -31,7 +31,7 @@ with tempfile.TemporaryDirectory(prefix="ktstr-doctor-") as home:
         report = json.loads(r.stdout)
     except ValueError:
         report = {}
-    check("json", report.get("schema") == "ktstr.doctor/1.0", f"code {r.returncode}, {r.stdout[:200]!r} {r.stderr!r}")
+    check("json", report.get("schema") == "ktstr.doctor/1.1", f"code {r.returncode}, {r.stdout[:200]!r} {r.stderr!r}")
     check("time", took < 30, f"{took:.1f} s")
     verdict, kvm = report.get("verdict"), report.get("kvm", {})
     if not os.path.exists("/dev/kvm"):
@@ -42,6 +42,7 @@ with tempfile.TemporaryDirectory(prefix="ktstr-doctor-") as home:
         check("verdict", verdict in ("native", "emulated") and kvm.get("api_version") == 12, f"{verdict} {kvm}")
         stubs = kvm.get("stubs", {})
         check("stubs", stubs.get("loop", {}).get("outcome") == "works" and stubs.get("exits", {}).get("outcome") == "works", stubs)
+        check("watchpoint", stubs.get("watchpoint", {}).get("outcome") in ("works", "wrong result"), stubs)
         # The two halves of the verdict agree.
         slow = kvm.get("kernel_loop_ps", 0) > 300000
         check("reason", verdict == "emulated" or not slow, kvm.get("kernel_loop_ps"))

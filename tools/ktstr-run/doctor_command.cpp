@@ -6,10 +6,12 @@
 #include "ktstr-run/programs.hpp"
 #include "ktstr/probe/host_resources.hpp"
 #include "ktstr/probe/kvm_probe.hpp"
+#include "ktstr/probe/watchpoint_probe.hpp"
 #include "ktstr/sys/io.hpp"
 #include "support/terminal.hpp"
 #include "support/xdg.hpp"
 
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <dirent.h>
@@ -59,6 +61,10 @@ outcome<exit_code> doctor_command(invocation const& call) {
     if (!kvm)
         return std::unexpected(problem_from(kvm.error(), exit_code::harness, "cannot probe this machine", "/dev/kvm"));
     facts.kvm = *kvm;
+    if (kvm->access == kvm_access::opened) {
+        auto const watch = probe_watchpoint();
+        facts.kvm.watchpoint = watch ? *watch : stub_result{stub_outcome::failed, static_cast<std::uint32_t>(watch.error().os_errno)};
+    }
     auto const cache = xdg_path(xdg_folder::cache).value_or(std::string());
     facts.host = read_host_resources(cache);
     facts.lab_program = lab_program();

@@ -103,6 +103,15 @@ void check_kvm(doctor_facts const& facts, doctor_report& report) {
     };
     instruction("kvm.xsave", "XSAVE", f.xsave, f.host_uses_xsave);
     instruction("kvm.cmpxchg16b", "CMPXCHG16B", f.cmpxchg16b, f.host_has_cmpxchg16b);
+    if (f.watchpoint.outcome != stub_outcome::not_run) {
+        auto const fires = f.watchpoint.outcome == stub_outcome::works;
+        auto const silent = f.watchpoint == stub_result{stub_outcome::wrong_result, 0};
+        checks.push_back({"kvm.watchpoint", fires ? check_status::good : check_status::note,
+                          fires    ? std::string("hardware watchpoints in guests: fire")
+                          : silent ? std::string("hardware watchpoints in guests: KVM takes them, and they never fire")
+                                   : "hardware watchpoints in guests: " + stub_text(f.watchpoint),
+                          fires ? "" : "nothing to do: --watch looks at the memory on a timer here, and says so"});
+    }
     // What to do is the same for all of them; it stands with the last one that is bad.
     for (auto i = checks.size(); i-- > first;) {
         if (checks[i].status == check_status::bad) {
@@ -227,7 +236,7 @@ std::string doctor_json(doctor_facts const& facts, doctor_report const& report) 
     auto const& f = facts.kvm;
     auto const& h = facts.host;
     json out;
-    out["schema"] = "ktstr.doctor/1.0";
+    out["schema"] = "ktstr.doctor/1.1";
     out["verdict"] = ktstr::word(report.judgement.verdict);
     out["reason"] = ktstr::word(report.judgement.reason);
     out["machine_auto"] = report.automatic == machine_kind::host ? "host" : "lab";
@@ -251,6 +260,8 @@ std::string doctor_json(doctor_facts const& facts, doctor_report const& report) 
             return one;
         };
         kvm["stubs"] = {{"loop", stub(f.loop)}, {"exits", stub(f.exits)}, {"xsave", stub(f.xsave)}, {"cmpxchg16b", stub(f.cmpxchg16b)}};
+        if (f.watchpoint.outcome != stub_outcome::not_run)
+            kvm["stubs"]["watchpoint"] = stub(f.watchpoint);
         auto& caps = kvm["capabilities"] = json::array();
         for (auto const& c : f.capabilities)
             caps.push_back({{"name", c.name}, {"value", c.value}, {"required", c.required}});

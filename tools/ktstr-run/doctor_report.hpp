@@ -62,7 +62,7 @@ struct doctor_report {
 /// The report for people.
 [[nodiscard]] std::string doctor_text(doctor_facts const& facts, doctor_report const& report, bool colour);
 
-/// The report for programs: schema ktstr.doctor/1.0 (docs/doctor.md), one JSON object with a newline behind it.
+/// The report for programs: schema ktstr.doctor/1.1 (docs/doctor.md), one JSON object with a newline behind it.
 [[nodiscard]] std::string doctor_json(doctor_facts const& facts, doctor_report const& report);
 
 } // namespace ktstr::tool

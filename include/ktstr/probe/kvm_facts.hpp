@@ -49,6 +49,7 @@ struct kvm_facts {
     stub_result exits; ///< OUT in a loop.
     stub_result xsave; ///< XSETBV, XSAVE, XRSTOR in kernel mode.
     stub_result cmpxchg16b; ///< LOCK CMPXCHG16B in kernel mode.
+    stub_result watchpoint; ///< A store to a watched address (probe/watchpoint_probe.hpp); wrong result 0: nothing fired.
     bool host_uses_xsave = false; ///< The host's kernel runs with XSAVE on this processor.
     bool host_has_cmpxchg16b = false;
     std::uint64_t loop_ps = 0; ///< Picoseconds per iteration (two instructions).
