@@ -62,9 +62,13 @@ struct image_region {
 [[nodiscard]] inline result<image_region> section_region(std::span<std::byte const> file, std::string_view name) {
     KTSTR_TRY(auto const data, find_section(file, name));
     KTSTR_TRY(auto const regions, loaded_regions(file));
-    for (auto const& each : regions)
-        if (data.data() >= each.data.data() && fits(static_cast<std::uint64_t>(data.data() - each.data.data()), data.size(), each.data.size()))
-            return image_region{each.address + static_cast<std::uint64_t>(data.data() - each.data.data()), data};
+    for (auto const& each : regions) {
+        if (data.data() < each.data.data())
+            continue;
+        auto const offset = static_cast<std::uint64_t>(data.data() - each.data.data());
+        if (fits(offset, data.size(), each.data.size()))
+            return image_region{each.address + offset, data};
+    }
     return fail(errc::not_found, "elf.section_address");
 }
 

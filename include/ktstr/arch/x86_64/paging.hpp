@@ -124,7 +124,8 @@ namespace detail {
 template <GuestMemory M, class Visit>
 class x86_range_walk {
 public:
-    x86_range_walk(M const& memory, Visit& visit, std::uint64_t budget) noexcept : memory_(memory), visit_(visit), budget_(budget) {}
+    x86_range_walk(M const& memory, Visit& visit, std::uint64_t budget) noexcept
+        : memory_(memory), visit_(visit), budget_(budget) {}
 
     /// `above` carries the table's address and the permissions so far. `[first, last]` lies in what the table maps.
     [[nodiscard]] result<bool> table(x86_translation const& above, int level, std::uint64_t first, std::uint64_t last) {

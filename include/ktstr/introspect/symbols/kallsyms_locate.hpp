@@ -112,7 +112,8 @@ private:
     }
 
     /// Where the strings start of which `index` says the offsets, when they end right before it.
-    [[nodiscard]] std::optional<std::size_t> token_table_before(std::size_t at, std::array<std::uint16_t, 256> const& index) noexcept {
+    [[nodiscard]] std::optional<std::size_t> token_table_before(std::size_t at,
+                                                                std::array<std::uint16_t, 256> const& index) noexcept {
         auto const shortest = align_up(std::uint64_t{index.back()} + 1, 4);
         for (auto size = *shortest; size <= index.back() + max_token + 8 && size <= at; size += 4) {
             spend(1);
