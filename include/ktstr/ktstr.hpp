@@ -25,9 +25,11 @@
 #include "ktstr/abi/elf.hpp"
 #include "ktstr/abi/elf_core.hpp"
 #include "ktstr/abi/kvm.hpp"
+#include "ktstr/abi/pci.hpp"
 #include "ktstr/abi/virtio.hpp"
 #include "ktstr/abi/virtio_console.hpp"
 #include "ktstr/abi/virtio_mmio.hpp"
+#include "ktstr/abi/virtio_pci.hpp"
 #include "ktstr/abi/virtio_ring.hpp"
 
 #include "ktstr/sys/fd.hpp"
@@ -150,6 +152,10 @@
 #include "ktstr/dev/effect.hpp"
 #include "ktstr/dev/i8042.hpp"
 #include "ktstr/dev/irq_line.hpp"
+#include "ktstr/dev/pci/bus.hpp"
+#include "ktstr/dev/pci/config_space.hpp"
+#include "ktstr/dev/pci/function.hpp"
+#include "ktstr/dev/pci/msix.hpp"
 #include "ktstr/dev/serial_16550.hpp"
 
 #include "ktstr/firmware/acpi/aml.hpp"
@@ -173,6 +179,7 @@
 #include "ktstr/kvm/x86_64/cpuid.hpp"
 #include "ktstr/kvm/x86_64/describe.hpp"
 #include "ktstr/kvm/x86_64/guest_debug.hpp"
+#include "ktstr/kvm/x86_64/msi.hpp"
 #include "ktstr/kvm/x86_64/msrs.hpp"
 #include "ktstr/kvm/x86_64/regs.hpp"
 
@@ -193,6 +200,7 @@
 #include "ktstr/run/control.hpp"
 #include "ktstr/run/deadline.hpp"
 #include "ktstr/run/death.hpp"
+#include "ktstr/run/either_exits.hpp"
 #include "ktstr/run/exit_stats.hpp"
 #include "ktstr/run/exit_table.hpp"
 #include "ktstr/run/kick.hpp"
@@ -223,6 +231,8 @@
 #include "ktstr/virtio/core.hpp"
 #include "ktstr/virtio/device.hpp"
 #include "ktstr/virtio/mmio_transport.hpp"
+#include "ktstr/virtio/msix_irq.hpp"
+#include "ktstr/virtio/pci_transport.hpp"
 #include "ktstr/virtio/queue.hpp"
 #include "ktstr/virtio/status.hpp"
 
@@ -250,6 +260,7 @@
 #include "ktstr/runner/x86_64/linux_boot.hpp"
 #include "ktstr/runner/x86_64/pc_devices.hpp"
 #include "ktstr/runner/x86_64/vcpu_setup.hpp"
+#include "ktstr/runner/x86_64/virtio_wiring.hpp"
 
 #include "ktstr/lab/frame.hpp"
 #include "ktstr/lab/messages.hpp"

@@ -57,5 +57,8 @@ TEST_CASE("aml: resource templates") {
     CHECK(hex(aml::io_ports(0x3f8, 8)) == "4701f803f8030108");
     CHECK(hex(aml::memory32(0xc0001000, 0x1000)) == "86090001001000c000100000");
     CHECK(hex(aml::edge_interrupt(16)) == "890600030110000000");
+    CHECK(hex(aml::bus_numbers(0, 0)) == "880d00020c0000000000000000000100");
+    CHECK(hex(aml::bridge_memory(0xd0000000, 0x10000000)) ==
+          "871700000c0100000000000000d0ffffffdf0000000000000010");
     CHECK(hex(aml::resources({aml::io_ports(0x60, 1)})) == "110d0a0a47016000600001017900");
 }

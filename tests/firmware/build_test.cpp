@@ -78,6 +78,12 @@ TEST_CASE("build_acpi: what it refuses, and where") {
     CHECK(where(m.config()) == error{errc::out_of_range, 0, 1, "acpi.uart.port"});
     m.uarts[1].port = 0xfff8;
     CHECK(build_acpi(m.config()));
+    for (auto const size : {0x10001000ULL, 1ULL << 32, ~0ULL}) {
+        m.pci = {gpa{0xf0000000}, bytes{size}};
+        CHECK(where(m.config()) == error{errc::out_of_range, 0, 0xf0000000, "acpi.pci"});
+    }
+    m.pci = {gpa{0xf0000000}, bytes{0x10000000}};
+    CHECK(build_acpi(m.config()));
     m.shape.llcs = 3;
     CHECK(where(m.config()).where == "topology.llcs_per_node");
 }

@@ -144,6 +144,10 @@ TEST_CASE("iasl: odd machines") {
     full.add_virtio(32);
     full.has_8042 = true;
     judge(full.tables());
+    machine on_pci({1, 1, 2, 1});
+    on_pci.add_virtio(0);
+    on_pci.pci = {gpa{0xd0000000}, bytes{0x10000000}};
+    judge(on_pci.tables());
     machine bare({1, 1, 1, 1});
     bare.add_virtio(0);
     bare.uarts.clear();

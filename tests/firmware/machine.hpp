@@ -20,6 +20,7 @@ struct machine {
     std::vector<acpi_virtio_window> virtio{};
     std::vector<acpi_uart> uarts{{0x3f8, gsi{4}}, {0x2f8, gsi{3}}};
     bool has_8042 = false;
+    gpa_range pci{};
 
     explicit machine(topology const& t, numa_layout l = {}, apic_id_options ids_option = {}) : shape(t), layout(std::move(l)) {
         for (std::uint32_t cpu = 0; cpu < cpus(t); ++cpu)
@@ -42,6 +43,7 @@ struct machine {
         out.virtio = virtio;
         out.uarts = uarts;
         out.has_8042 = has_8042;
+        out.pci = pci;
         return out;
     }
     [[nodiscard]] acpi_tables tables() const { return build_acpi(config()).value(); }

@@ -28,6 +28,7 @@ NO_TEST = {
     "ktstr/runner/x86_64/linux_boot.hpp": "needs a kernel: tests/lab/lab_boots.py",
     "ktstr/runner/x86_64/pc_devices.hpp": "needs a kernel: tests/lab/lab_boots.py",
     "ktstr/runner/x86_64/vcpu_setup.hpp": "needs a kernel: tests/lab/lab_boots.py",
+    "ktstr/runner/x86_64/virtio_wiring.hpp": "needs a kernel: tests/lab/lab_boots.py",
 }
 # A name in an apt configuration that says nothing about a machine.
 PUBLIC_HOSTS = {"localhost"}

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
 /// What every `VirtioDevice` model promises beyond its signatures. `Fixture` owns a `guest_ram ram` and `auto& device()`
-/// whose interrupt line is a `counting_irq`.
+/// whose interrupt line counts, as `counting_irq` does. The device is driven behind virtio-mmio, or behind what the fixture
+/// calls `template <class Device> using transport`.
 #pragma once
 
 #include "ktstr/virtio/device.hpp"
@@ -13,12 +14,24 @@
 #include <random>
 #include <type_traits>
 
+namespace ktstr::test {
+template <class Fixture, class Device>
+struct transport_for {
+    using type = virtio_mmio<Device>;
+};
+template <class Fixture, class Device>
+    requires requires { typename Fixture::template transport<Device>; }
+struct transport_for<Fixture, Device> {
+    using type = typename Fixture::template transport<Device>;
+};
+} // namespace ktstr::test
+
 TEST_CASE_TEMPLATE_DEFINE("VirtioDevice: a driver brings it up, again and again", Fixture, virtio_device_suite) {
     auto fixture = std::make_unique<Fixture>();
     auto& device = fixture->device();
     using device_type = std::remove_reference_t<decltype(device)>;
     static_assert(ktstr::explain_virtio_device<device_type>());
-    ktstr::virtio_mmio<device_type> mmio(device);
+    typename ktstr::test::transport_for<Fixture, device_type>::type mmio(device);
     ktstr::test::driver guest(mmio, fixture->ram);
     CHECK((device.offered_features() & ktstr::virtio_feature::version_1) != 0);
     CHECK(device.offered_features() == device.offered_features());
@@ -41,7 +54,7 @@ TEST_CASE_TEMPLATE_DEFINE("VirtioDevice: every chain comes back exactly once, wh
                           virtio_device_return_suite) {
     auto fixture = std::make_unique<Fixture>();
     auto& device = fixture->device();
-    ktstr::virtio_mmio<std::remove_reference_t<decltype(device)>> mmio(device);
+    typename ktstr::test::transport_for<Fixture, std::remove_reference_t<decltype(device)>>::type mmio(device);
     ktstr::test::driver guest(mmio, fixture->ram);
     REQUIRE(guest.bring_up(~std::uint64_t{0}));
     auto const at = fixture->ram.allocate(8192);
@@ -67,7 +80,7 @@ TEST_CASE_TEMPLATE_DEFINE("VirtioDevice: a queue that breaks the rules asks for 
                           virtio_device_fault_suite) {
     auto fixture = std::make_unique<Fixture>();
     auto& device = fixture->device();
-    ktstr::virtio_mmio<std::remove_reference_t<decltype(device)>> mmio(device);
+    typename ktstr::test::transport_for<Fixture, std::remove_reference_t<decltype(device)>>::type mmio(device);
     ktstr::test::driver guest(mmio, fixture->ram);
     for (std::uint32_t index = 0; index < mmio.queue_count(); ++index) {
         REQUIRE(guest.bring_up(~std::uint64_t{0}));
@@ -112,7 +125,7 @@ TEST_CASE_TEMPLATE_DEFINE("VirtioDevice: garbage in registers and rings neither 
     auto fixture = std::make_unique<Fixture>();
     auto& device = fixture->device();
     auto& ram = fixture->ram;
-    ktstr::virtio_mmio<std::remove_reference_t<decltype(device)>> mmio(device);
+    typename ktstr::test::transport_for<Fixture, std::remove_reference_t<decltype(device)>>::type mmio(device);
     ktstr::test::driver guest(mmio, ram);
     std::mt19937_64 random(20261122);
     for (int round = 0; round < 300; ++round) {

@@ -24,6 +24,7 @@ TEST_CASE("boot_options: defaults") {
     CHECK(o->machine == machine_wish::automatic);
     CHECK(o->wall_limit == seconds(600));
     CHECK(o->reset == reset_choice::keyboard);
+    CHECK(o->transport == transport_wish::automatic);
     CHECK_FALSE(o->kaslr);
 }
 
@@ -35,6 +36,7 @@ TEST_CASE("boot_options: everything given") {
                                                 {"kaslr", "on"},
                                                 {"cpu-vendor", "amd"},
                                                 {"reboot", "t"},
+                                                {"transport", "pci"},
                                                 {"cmdline", "a=1"},
                                                 {"cmdline", "b"},
                                                 {"include", "/proc/self/exe:/bin/me"},
@@ -45,6 +47,7 @@ TEST_CASE("boot_options: everything given") {
     CHECK(o->machine == machine_wish::lab);
     CHECK(o->vendor == vendor_choice::amd);
     CHECK(o->reset == reset_choice::triple_fault);
+    CHECK(o->transport == transport_wish::pci);
     CHECK(o->cmdline == "a=1 b");
     CHECK(o->quiet);
     REQUIRE(o->include.size() == 1);

@@ -158,6 +158,7 @@ outcome<boot_options> read_boot_options(invocation const& call) {
     constexpr std::string_view switches[] = {"off", "on"};
     constexpr std::string_view vendors[] = {"host", "intel", "amd"};
     constexpr std::string_view resets[] = {"k", "a", "t"};
+    constexpr std::string_view transports[] = {"auto", "mmio", "pci"};
     boot_options out;
     out.kernel = call.value_or("kernel", "");
     if (call.has("kernel") && out.kernel.empty())
@@ -198,7 +199,8 @@ outcome<boot_options> read_boot_options(invocation const& call) {
     auto const kaslr = read_word(call, "kaslr", switches);
     auto const vendor = read_word(call, "cpu-vendor", vendors);
     auto const reset = read_word(call, "reboot", resets);
-    for (auto const* word : {&machine, &kaslr, &vendor, &reset})
+    auto const transport = read_word(call, "transport", transports);
+    for (auto const* word : {&machine, &kaslr, &vendor, &reset, &transport})
         if (!*word)
             return std::unexpected(word->error());
     out.machine = static_cast<machine_wish>(*machine);
@@ -210,6 +212,7 @@ outcome<boot_options> read_boot_options(invocation const& call) {
     out.kaslr = *kaslr == 1;
     out.vendor = static_cast<vendor_choice>(*vendor);
     out.reset = static_cast<reset_choice>(*reset);
+    out.transport = static_cast<transport_wish>(*transport);
 
     if (auto const text = call.value("apic-stride")) {
         auto const stride = read_number("apic-stride", *text, 1, 4096);

@@ -38,6 +38,7 @@ struct boot_options {
     vendor_choice vendor = vendor_choice::host;
     std::uint32_t apic_stride = 1;
     reset_choice reset = reset_choice::keyboard;
+    transport_wish transport = transport_wish::automatic;
     std::vector<include_file> include;
     std::string initramfs; ///< Absolute path; empty: ours.
     std::string dmesg;     ///< Absolute path; empty: no copy.

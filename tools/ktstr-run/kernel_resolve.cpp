@@ -8,6 +8,7 @@
 #include "support/xdg.hpp"
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <unistd.h>
 #include <vector>
@@ -57,7 +58,8 @@ std::string newest(kernel_store const& store) {
         auto const manifest = store.manifest_of(key);
         if (!manifest)
             continue;
-        auto const usable = manifest->drivers.virtio_mmio != config_state::absent;
+        auto const usable = manifest->drivers.virtio_mmio != config_state::absent ||
+                            manifest->drivers.virtio_pci != config_state::absent;
         auto const newer = compare_deb_versions(manifest->version, best_version) > 0;
         if (best.empty() || (usable && !best_usable) || (usable == best_usable && newer)) {
             best = key;
@@ -146,16 +148,36 @@ outcome<kernel_store> user_kernel_store() {
     return kernel_store(*cache + "/kernels");
 }
 
-outcome<> check_transport(stored_kernel const& kernel) {
-    if (kernel.manifest.drivers.virtio_mmio != config_state::absent)
-        return {};
+outcome<virtio_transport> choose_transport(stored_kernel const& kernel, transport_wish wish) {
+    auto const& drivers = kernel.manifest.drivers;
+    bool const mmio = drivers.virtio_mmio != config_state::absent;
+    bool const pci = drivers.virtio_pci != config_state::absent;
+    if (mmio && wish != transport_wish::pci)
+        return virtio_transport::mmio;
+    if (pci && wish != transport_wish::mmio)
+        return virtio_transport::pci;
     std::string notes;
     for (auto const& note : kernel.manifest.notes)
         notes.append("; ").append(note);
-    return problem_of(exit_code::missing, "this kernel has no virtio-mmio driver, which carries the guest's console and messages",
+    std::string_view const missing = wish == transport_wish::pci    ? "virtio-pci"
+                                     : wish == transport_wish::mmio ? "virtio-mmio"
+                                                                    : "virtio-mmio or virtio-pci";
+    return problem_of(exit_code::missing,
+                      "this kernel has no " + std::string(missing) + " driver, which carries the guest's console and messages",
                       "kernel " + kernel.key + notes,
-                      "take a kernel that has it (ktstr-run kernel list shows 'virtio-mmio'), as debian:7.3 or debian:6.12; "
-                      "one of your own: build it with CONFIG_VIRTIO_MMIO and add it again");
+                      mmio || pci ? "leave --transport out"
+                                  : "take a kernel that has one (see ktstr-run kernel list), as debian:7.3; one of your own: "
+                                    "build it with CONFIG_VIRTIO_PCI or CONFIG_VIRTIO_MMIO and add it again");
+}
+
+outcome<std::vector<stored_module>> transport_modules(stored_kernel const& kernel, virtio_transport transport) {
+    std::array<std::string_view, 2> const names{transport == virtio_transport::pci ? "virtio_pci" : "virtio_mmio",
+                                                "virtio_console"};
+    auto order = kernel.load_order(names);
+    if (!order)
+        return std::unexpected(problem_from(order.error(), exit_code::bad_input, "the kernel's modules cannot be put in order",
+                                            kernel.dir, "fetch or add it again with --force"));
+    return *std::move(order);
 }
 
 outcome<stored_kernel> resolve_kernel(std::string_view spec, progress& show) {

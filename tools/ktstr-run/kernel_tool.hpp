@@ -3,6 +3,7 @@
 /// The user's kernels as the commands see them: names turned into entries of the store, failures into words.
 #pragma once
 
+#include "ktstr-run/run_machine_choices.hpp"
 #include "ktstr/boot/decompress.hpp"
 #include "ktstr/boot/decompress_lz4.hpp"
 #include "ktstr/boot/decompress_lzma.hpp"
@@ -16,6 +17,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ktstr::tool {
 
@@ -30,9 +32,13 @@ using all_decompressors = decompressor_set<zstd_decompressor, lzma_decompressor,
 /// where it came, if that is possible without the network.
 [[nodiscard]] outcome<stored_kernel> resolve_kernel(std::string_view spec, progress& show);
 
-/// Whether a guest of ours can reach its console with this kernel: virtio-mmio built in, or its module stored. A problem
-/// with exit code 77 otherwise.
-[[nodiscard]] outcome<> check_transport(stored_kernel const& kernel);
+/// What carries virtio for a guest with this kernel: what is wished for, or the one whose driver it has (built in, or its
+/// module stored). A problem with exit code 77 when it has no driver for it.
+[[nodiscard]] outcome<virtio_transport> choose_transport(stored_kernel const& kernel, transport_wish wish);
+
+/// The stored modules that a guest must load for virtio over `transport` and its console, in load order.
+[[nodiscard]] outcome<std::vector<stored_module>> transport_modules(stored_kernel const& kernel,
+                                                                    virtio_transport transport);
 
 /// Puts the bzImage, vmlinux or build tree at `path` into the store; its key.
 [[nodiscard]] outcome<std::string> add_kernel(kernel_store const& store, std::string const& path, bool again, progress& show);

@@ -92,6 +92,7 @@ cpu_vendor vendor_of(vendor_choice choice) {
 
 result<acpi_tables> tables_of(machine_request const& request, std::span<std::uint32_t const> ids,
                               std::span<ram_region const> ram) {
+    bool const pci = request.transport == virtio_transport::pci;
     std::array<acpi_virtio_window, machine_devices::virtio_count> windows{};
     for (std::uint32_t i = 0; i < windows.size(); ++i)
         windows[i] = {x86_map::virtio(i), x86_map::virtio_gsi[i]};
@@ -101,7 +102,10 @@ result<acpi_tables> tables_of(machine_request const& request, std::span<std::uin
     config.layout = request.layout;
     config.apic_ids = ids;
     config.ram = ram;
-    config.virtio = windows;
+    if (pci)
+        config.pci = x86_map::pci;
+    else
+        config.virtio = windows;
     config.uarts = uarts;
     config.place = x86_map::acpi;
     return build_acpi(config);
@@ -201,8 +205,8 @@ outcome<linux_machine> build_linux_machine(machine_request const& request, nanos
     out.output = std::move(*output);
     if (request.what.mode == run_mode::shell)
         out.output->open_terminal();
-    auto devices = machine_devices::make(out.runner->memory(), guest_ports{out.output}, serial_output{out.output},
-                                         serial_output{nullptr});
+    auto devices = machine_devices::make(request.transport, out.runner->memory(), guest_ports{out.output},
+                                         serial_output{out.output}, serial_output{nullptr});
     if (!devices)
         return std::unexpected(of_host(devices.error(), "the guest's devices cannot be made"));
     out.devices = std::move(*devices);

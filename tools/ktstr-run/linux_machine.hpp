@@ -4,12 +4,12 @@
 #pragma once
 
 #include "ktstr-run/guest_ports.hpp"
+#include "ktstr-run/machine_devices.hpp"
 #include "ktstr-run/run_machine.hpp"
 #include "ktstr/kvm/x86_64/clock.hpp"
 #include "ktstr/run/event_queue.hpp"
 #include "ktstr/runner/basic_runner.hpp"
 #include "ktstr/runner/traits.hpp"
-#include "ktstr/runner/x86_64/pc_devices.hpp"
 #include "support/problem.hpp"
 
 #include <atomic>
@@ -18,8 +18,6 @@
 #include <vector>
 
 namespace ktstr::tool {
-
-using machine_devices = pc_devices<mmap_memory, guest_ports, serial_output>;
 
 /// What a vCPU thread tells the supervisor about an exit that ends the machine or that nobody knows.
 struct vcpu_event {

@@ -111,6 +111,8 @@ inline constexpr option_row option_rows[] = {
     {"snapshot-dir", "DIR", "folder of the snapshots", "the results folder", on::run, carry::out_dir},
     {"snapshot-format", "core|ktstr", "ELF core (for drgn, crash, gdb) or our own, compressed", "core", on::run},
     {"freeze-timeout", "TIME", "how long a freeze waits for every vCPU; then the snapshot is degraded", "30s", on::run},
+    {"transport", "auto|mmio|pci", "what carries virtio; auto: mmio where the kernel has its driver, else pci", "auto",
+     on::boots},
     {"keep", "", "keep the guest's memory image and initramfs beside the results", "", on::run},
     {"strict", "", "inconclusive and missing requirements (exit 3 and 77) become failures (exit 1)", "", on::run},
     {"quiet", "", "no progress, only the verdict", "", on::boots},

@@ -39,6 +39,7 @@ struct machine_request {
     vendor_choice vendor = vendor_choice::host;
     apic_id_options apic_ids{}; ///< Where the APIC ids start and how far apart they are.
     reset_choice reset = reset_choice::keyboard;
+    virtio_transport transport = virtio_transport::mmio;
     int input_fd = -1;       ///< Bytes for the guest's program or shell; -1: none.
     bool raw_input = false;  ///< The input is a terminal in raw mode: Ctrl-a x ends the machine, Ctrl-a a sends Ctrl-a.
     int output_fd = 1;       ///< The guest program's standard output.

@@ -11,5 +11,9 @@ namespace ktstr::tool {
 enum class vendor_choice : std::uint8_t { host, intel, amd };
 /// How the agent asks the machine to end: the kernel's `reboot=` letter k, a or t.
 enum class reset_choice : std::uint8_t { keyboard, acpi, triple_fault };
+/// What carries the virtio devices of a machine.
+enum class virtio_transport : std::uint8_t { mmio, pci };
+/// What the user wants of it.
+enum class transport_wish : std::uint8_t { automatic, mmio, pci };
 
 } // namespace ktstr::tool

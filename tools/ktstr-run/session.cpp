@@ -43,17 +43,18 @@ outcome<bytes> kernel_memory(stored_kernel const& kernel) {
     return bytes{image->extent.size.raw};
 }
 
-outcome<std::string> kernel_command_line(boot_options const& options) {
+outcome<std::string> kernel_command_line(boot_options const& options, virtio_transport transport) {
     constexpr std::array<std::string_view, 3> resets{"k", "a", "t"};
     cmdline line;
     auto const add = [&](auto const&... words) { return line.append(words...).has_value(); };
     // quiet: a console byte is an exit, and the log comes by the message port. panic=-1: a panic ends the machine at once.
-    // The UART shows what a kernel says that dies before the message port exists (virtio_mmio is a module); there is no
-    // PCI bus to look for.
+    // The UART shows what a kernel says that dies before the message port exists (virtio_mmio is a module). Without virtio
+    // behind PCI there is no PCI bus to look for.
     // An IOAPIC entry holds eight bits of APIC id: where there are larger ones, device interrupts stay with the first CPU.
     bool const wide = needs_x2apic(options.shape, apic_id_options{options.apic_stride});
-    auto const ours = add("console=ttyS0 console=hvc0 quiet panic=-1 pci=off ktstr.role=agent") &&
+    auto const ours = add("console=ttyS0 console=hvc0 quiet panic=-1 ktstr.role=agent") &&
                       add("reboot", resets[static_cast<std::size_t>(options.reset)]) &&
+                      (transport == virtio_transport::pci || add("pci", "off")) &&
                       (!wide || add("irqaffinity", "0"));
     if (!ours)
         return problem_of(exit_code::harness, "cannot make the kernel command line");
@@ -103,8 +104,10 @@ outcome<ready_guest> make_ready(boot_options const& options, plan const& what,
     if (!kernel)
         return std::unexpected(kernel.error());
     out.kernel = *std::move(kernel);
-    if (auto usable = check_transport(out.kernel); !usable)
-        return std::unexpected(usable.error());
+    auto const transport = choose_transport(out.kernel, options.transport);
+    if (!transport)
+        return std::unexpected(transport.error());
+    out.transport = *transport;
     if (options.kaslr && out.kernel.relocs.empty())
         return problem_of(exit_code::bad_input,
                           "this kernel cannot be placed at a random address: it has no relocation tables",
@@ -113,7 +116,7 @@ outcome<ready_guest> make_ready(boot_options const& options, plan const& what,
     if (options.machine == machine_wish::automatic)
         if (auto done = choose(); !done)
             return std::unexpected(done.error());
-    auto line = kernel_command_line(options);
+    auto line = kernel_command_line(options, out.transport);
     if (!line)
         return std::unexpected(line.error());
     out.cmdline = *std::move(line);
@@ -129,7 +132,10 @@ outcome<ready_guest> make_ready(boot_options const& options, plan const& what,
         out.initramfs.base_file = options.initramfs;
     } else {
         initramfs_request request;
-        for (auto const& module : out.kernel.modules)
+        auto const modules = transport_modules(out.kernel, out.transport);
+        if (!modules)
+            return std::unexpected(modules.error());
+        for (auto const& module : *modules)
             request.modules.push_back(module.file);
         request.include = options.include;
         request.include.insert(request.include.end(), programs.begin(), programs.end());
@@ -178,6 +184,7 @@ machine_request request_for(boot_options const& options, ready_guest& guest, pla
     out.vendor = options.vendor;
     out.apic_ids.stride = options.apic_stride;
     out.reset = options.reset;
+    out.transport = guest.transport;
     out.console_fd = options.console ? STDERR_FILENO : -1;
     out.stop = &stop;
     return out;

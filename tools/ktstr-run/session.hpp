@@ -24,6 +24,7 @@ namespace ktstr::tool {
 struct ready_guest {
     machine_choice where;
     stored_kernel kernel;
+    virtio_transport transport = virtio_transport::mmio;
     made_initramfs initramfs;
     bytes memory{};
     memory_breakdown needs{};

@@ -13,6 +13,7 @@
 #include "ktstr/virtio/status.hpp"
 
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -24,6 +25,14 @@ struct virtio_queue {
     std::uint16_t max_size = 0; ///< Most entries that the device offers; 0 = there is no such queue.
     virtq_layout layout{};      ///< As the driver wrote it so far.
     split_queue ring{};         ///< Enabled once the driver said that the layout is complete.
+};
+
+/// An interrupt line that wants to know why: per-queue vectors, as MSI-X has them. Where the line does not care, `pulse`
+/// is all it gets.
+template <class I>
+concept CausedIrqLine = IrqLine<I> && requires(I& line, std::size_t queue) {
+    { line.pulse_used(queue) } noexcept -> std::same_as<void>;
+    { line.pulse_config() } noexcept -> std::same_as<void>;
 };
 
 /// The shared part of a virtio device. `lock()` guards everything else here and the device around it; every other
@@ -66,7 +75,10 @@ public:
         if (!queues_[index].ring.wants_interrupt())
             return;
         interrupt_ |= virtio_interrupt::used_buffer;
-        irq_.pulse();
+        if constexpr (CausedIrqLine<Irq>)
+            irq_.pulse_used(index);
+        else
+            irq_.pulse();
     }
 
     /// Tells the driver that the configuration space changed.
@@ -75,7 +87,10 @@ public:
         if (!live() && phase() != virtio_phase::needs_reset)
             return;
         interrupt_ |= virtio_interrupt::config_change;
-        irq_.pulse();
+        if constexpr (CausedIrqLine<Irq>)
+            irq_.pulse_config();
+        else
+            irq_.pulse();
     }
 
     /// The driver broke the protocol: the device asks for a reset and serves nothing until it comes.

@@ -87,6 +87,17 @@ consteval bool explain_virtio_device() {
     return VirtioDevice<D>;
 }
 
+/// Half `which` (0: low, 1: high) of a 64-bit value that transports show in two; other halves are 0.
+[[nodiscard]] constexpr std::uint32_t virtio_half(std::uint64_t value, std::uint32_t which) noexcept {
+    return which > 1 ? 0 : static_cast<std::uint32_t>(value >> (32 * which));
+}
+/// `value` with its half `which` (0 or 1) replaced by `part`.
+[[nodiscard]] constexpr std::uint64_t virtio_with_half(std::uint64_t value, std::uint32_t which,
+                                                       std::uint32_t part) noexcept {
+    auto const shift = 32 * which;
+    return (value & ~(std::uint64_t{0xffffffff} << shift)) | std::uint64_t{part} << shift;
+}
+
 /// Takes a driver's write to the status field through the state machine. Lock held.
 template <VirtioDevice Device>
 void virtio_write_status(Device& device, std::uint8_t written) noexcept {

@@ -77,15 +77,6 @@ private:
         return queue_sel_ < queue_count() ? &device_.core().queue(queue_sel_) : nullptr;
     }
 
-    [[nodiscard]] static constexpr std::uint32_t half(std::uint64_t value, std::uint32_t which) noexcept {
-        return which > 1 ? 0 : static_cast<std::uint32_t>(value >> (32 * which));
-    }
-    [[nodiscard]] static constexpr std::uint64_t with_half(std::uint64_t value, std::uint32_t which,
-                                                           std::uint32_t part) noexcept {
-        auto const shift = 32 * which;
-        return (value & ~(std::uint64_t{0xffffffff} << shift)) | std::uint64_t{part} << shift;
-    }
-
     [[nodiscard]] std::uint32_t read_register(virtio_mmio_reg reg) noexcept {
         auto& core = device_.core();
         auto const* const queue = selected();
@@ -94,7 +85,7 @@ private:
         case virtio_mmio_reg::version: return virtio_mmio_version;
         case virtio_mmio_reg::device_id: return Device::device_id;
         case virtio_mmio_reg::vendor_id: return vendor;
-        case virtio_mmio_reg::device_features: return half(device_.offered_features(), device_features_sel_);
+        case virtio_mmio_reg::device_features: return virtio_half(device_.offered_features(), device_features_sel_);
         case virtio_mmio_reg::queue_num_max: return queue != nullptr ? queue->max_size : 0u;
         case virtio_mmio_reg::queue_ready: return queue != nullptr && queue->ring.enabled() ? 1u : 0u;
         case virtio_mmio_reg::interrupt_status: return core.interrupt_status();
@@ -117,7 +108,7 @@ private:
             if (core.phase() != virtio_phase::driver)
                 return;
             if (driver_features_sel_ <= 1)
-                core.set_driver_features(with_half(core.driver_features(), driver_features_sel_, value));
+                core.set_driver_features(virtio_with_half(core.driver_features(), driver_features_sel_, value));
             return;
         case virtio_mmio_reg::queue_sel: queue_sel_ = value; return;
         case virtio_mmio_reg::queue_notify: return virtio_notify(device_, value);
@@ -141,7 +132,7 @@ private:
         if (core.phase() != virtio_phase::features_ok || queue->ring.enabled())
             return;
         auto& layout = queue->layout;
-        auto const set = [value](gpa& at, std::uint32_t which) { at = gpa{with_half(at.raw, which, value)}; };
+        auto const set = [value](gpa& at, std::uint32_t which) { at = gpa{virtio_with_half(at.raw, which, value)}; };
         switch (reg) {
         case virtio_mmio_reg::queue_num:
             // A size beyond 16 bits must not turn into a valid one.

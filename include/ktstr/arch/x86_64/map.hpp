@@ -17,6 +17,7 @@
 ///     0xc000_0000  +------------------------------+   MMIO hole
 ///                  |  virtio window i at          |
 ///                  |    0xc000_0000 + i * 0x1000  |
+///                  |  0xd000_0000 PCI, 256 MiB    |   BARs, where virtio is behind PCI
 ///                  |  0xfec0_0000 IOAPIC          |
 ///                  |  0xfee0_0000 local APIC      |
 ///                  |  0xfffb_d000 TSS (3 pages)   |   used by KVM on Intel hosts only
@@ -45,6 +46,7 @@ inline constexpr gpa kernel_default{0x1000000};
 inline constexpr gpa_range mmio_hole{gpa{0xc0000000}, bytes{0x40000000}};
 inline constexpr gpa virtio_base{0xc0000000};
 inline constexpr std::uint64_t virtio_window = 0x1000;
+inline constexpr gpa_range pci{gpa{0xd0000000}, bytes{0x10000000}}; ///< What the PCI bus passes on.
 inline constexpr gpa ioapic{0xfec00000};
 inline constexpr gpa local_apic{0xfee00000};
 inline constexpr gpa kvm_tss{0xfffbd000};

@@ -176,6 +176,26 @@ inline void put(term& out, term const& more) { out.insert(out.end(), more.begin(
     return out;
 }
 
+/// `DWordMemory(ResourceProducer, ..., NonCacheable, ReadWrite, 0, first, last, 0, size)`: what a bridge passes on
+/// (6.4.3.5.2). `size` is above 0.
+[[nodiscard]] inline term bridge_memory(std::uint32_t base, std::uint32_t size) {
+    term out;
+    // positive decoding, both ends fixed; not cacheable, read and write
+    detail::put(out, {0x87, 23, 0, 0, 0b1100, 0b0001});
+    for (std::uint32_t const each : {0U, base, base + (size - 1), 0U, size}) // granularity, first, last, translation, length
+        detail::put_number(out, each);
+    return out;
+}
+
+/// `WordBusNumber(ResourceProducer, MinFixed, MaxFixed, PosDecode, 0, first, last, 0, count)` (6.4.3.5.3).
+[[nodiscard]] inline term bus_numbers(std::uint16_t first, std::uint16_t last) {
+    term out;
+    detail::put(out, {0x88, 13, 0, 2, 0b1100, 0});
+    for (std::uint16_t const each : {std::uint16_t{0}, first, last, std::uint16_t{0}, static_cast<std::uint16_t>(last - first + 1)})
+        detail::put_number(out, each);
+    return out;
+}
+
 /// `IO(Decode16, base, base, 1, size)` (6.4.2.5).
 [[nodiscard]] inline term io_ports(std::uint16_t base, std::uint8_t size) {
     term out;

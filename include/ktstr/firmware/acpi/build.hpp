@@ -52,7 +52,7 @@ struct acpi_tables {
 /// Checks a machine before its tables are made. Errors: those of `validate` for the topology and the layout;
 /// `invalid_argument` at "acpi.apic_ids" (value = ids given), "acpi.place" (not aligned to 16), "acpi.ram" (a region of
 /// a node that does not exist; value = the node); `out_of_range` at "acpi.virtio.window" (value = index; above 4 GiB or
-/// empty), "acpi.uart.port" (value = index), "acpi.devices" (too many of a kind; value = how many).
+/// empty), "acpi.pci" (above 4 GiB), "acpi.uart.port" (value = index), "acpi.devices" (too many of a kind; value = how many).
 [[nodiscard]] inline result<> validate(acpi_config const& config) noexcept {
     KTSTR_CHECK(validate(config.shape));
     KTSTR_CHECK(validate(config.shape, config.layout));
@@ -71,6 +71,8 @@ struct acpi_tables {
         if (window.size.raw == 0 || !fits(window.start.raw, window.size.raw, std::uint64_t{1} << 32))
             return fail(errc::out_of_range, "acpi.virtio.window", i);
     }
+    if (!fits(config.pci.start.raw, config.pci.size.raw, std::uint64_t{1} << 32) || config.pci.size.raw >= std::uint64_t{1} << 32)
+        return fail(errc::out_of_range, "acpi.pci", config.pci.start.raw);
     for (std::size_t i = 0; i < config.uarts.size(); ++i)
         if (config.uarts[i].port > 0x10000 - 8)
             return fail(errc::out_of_range, "acpi.uart.port", i);

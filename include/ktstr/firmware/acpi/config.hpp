@@ -33,6 +33,7 @@ struct acpi_config {
     std::span<ram_region const> ram{};
     std::span<acpi_virtio_window const> virtio{};
     std::span<acpi_uart const> uarts{};
+    gpa_range pci{};           ///< Memory that PCI bus 0 passes on, below 4 GiB; empty: there is no PCI.
     bool has_8042 = false; ///< A keyboard controller answers at ports 0x60 and 0x64.
     gpa ioapic{0xfec00000};
     gpa local_apic{0xfee00000};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// DSDT: the namespace with virtio-mmio windows, UARTs, the keyboard controller and the soft-off state.
+/// DSDT: the namespace with virtio-mmio windows, the PCI bus, UARTs, the keyboard controller and the soft-off state.
 #pragma once
 
 #include "ktstr/base/checked.hpp"
@@ -30,7 +30,8 @@ struct numbered_name {
 inline constexpr std::size_t max_devices_of_a_kind = 256;
 
 /// The DSDT. Windows must lie below 4 GiB; `virtio_mmio` is bound by the id "LNRO0005" (linux
-/// drivers/virtio/virtio_mmio.c), the UARTs by "PNP0501", the keyboard controller by "PNP0303".
+/// drivers/virtio/virtio_mmio.c), the UARTs by "PNP0501", the keyboard controller by "PNP0303", the
+/// PCI bus by "PNP0A03". Functions on it interrupt by MSI-X only, so there is no routing table.
 [[nodiscard]] inline std::vector<std::byte> make_dsdt(acpi_config const& config) {
     aml::term devices;
     auto const add = [&devices](aml::term const& more) { devices.insert(devices.end(), more.begin(), more.end()); };
@@ -42,6 +43,12 @@ inline constexpr std::size_t max_devices_of_a_kind = 256;
                                                                                     static_cast<std::uint32_t>(each.window.size.raw)),
                                                                       aml::edge_interrupt(each.line.raw)}))})));
     }
+    if (config.pci.size.raw != 0)
+        add(aml::device("PCI0", aml::join({aml::named("_HID", aml::eisa_id("PNP0A03")), aml::named("_UID", aml::integer(0)),
+                                           aml::named("_BBN", aml::integer(0)),
+                                           aml::named("_CRS", aml::resources({aml::bus_numbers(0, 0), aml::io_ports(0xcf8, 8),
+                                                                              aml::bridge_memory(static_cast<std::uint32_t>(config.pci.start.raw),
+                                                                                                 static_cast<std::uint32_t>(config.pci.size.raw))}))})));
     for (std::size_t i = 0; i < config.uarts.size(); ++i) {
         auto const& each = config.uarts[i];
         add(aml::device(detail::numbered_name('C', 'M', i).view(),
