@@ -23,7 +23,7 @@ def preset_cases(world):
 
 
 def kernel_cases():
-    return [boots.kernel_case(kernel, scenario) for kernel in kit.ALWAYS + kit.ROTATED + kit.UNSURE
+    return [boots.kernel_case(kernel, scenario) for kernel in kit.ALWAYS + kit.ROTATED + kit.OVER_PCI
             for scenario in ("steady", "cpuset-split", "oversubscribed")]
 
 

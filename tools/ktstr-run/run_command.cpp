@@ -126,8 +126,9 @@ outcome<exit_code> run_command(invocation const& call) {
             {"seed", std::to_string(options->seed)},
             {"results", folder->path()},
             {"shown-as", folder->path()},
-            {"snapshots-shown-as", options->snapshots.folder},
             {"lab-host", fmt::format("{}, Linux {}", outside.cpu_model, outside.kernel_release)}};
+        if (!options->snapshots.folder.empty())
+            resolved.emplace_back("snapshots-shown-as", options->snapshots.folder);
         file_mark const before(options->json);
         auto code = run_in_lab(call, *boot, *guest, std::move(resolved), "-n", stop);
         if (code && *code != exit_code::pass && !options->json.empty() && options->json != "-" &&

@@ -6,7 +6,8 @@
 /// the device's window and `[offset, offset + data.size())` lies inside it (the bus checks). Both may be called from any
 /// vCPU thread, several at once: the device locks itself, never blocks for long and never allocates here. Everything
 /// the guest passes is hostile: no value may crash, hang or grow anything. A write returns what it asks of the machine.
-/// Models: `null_bus_device`, `serial_16550`, `i8042`, `acpi_reset`, `acpi_sleep`, `cmos_rtc`, `virtio_mmio`.
+/// Models: `null_bus_device`, `serial_16550`, `i8042`, `acpi_reset`, `acpi_sleep`, `cmos_rtc`, `virtio_mmio`, `pci_ports`,
+/// `pci_memory`.
 /// Suite: tests/suites/bus_device_suite.hpp.
 #pragma once
 

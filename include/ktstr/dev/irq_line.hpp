@@ -5,7 +5,7 @@
 /// Contract: `pulse()` makes one edge on the line; it may be called from any thread, never blocks and never fails in a
 /// way that the device could repair. Edges that meet before the guest looks may merge into one. A device calls it with
 /// its own lock held, so a model must not call back into the device.
-/// Models: `null_irq`, `counting_irq` (tests), `eventfd_irq` (an irqfd). Suite: tests/suites/irq_line_suite.hpp.
+/// Models: `null_irq`, `counting_irq` (tests), `eventfd_irq` (an irqfd), `virtio_msix_irq` (virtio/msix_irq.hpp). Suite: tests/suites/irq_line_suite.hpp.
 #pragma once
 
 #include "ktstr/sys/fd.hpp"

@@ -6,7 +6,7 @@
 /// allocate or throw. Several vCPUs call the same policy object at once, so state behind it locks itself. The return
 /// value says how the loop goes on. A new exit kind breaks the build of every policy instead of being lost at run
 /// time; `exit_defaults<Arch>` (run/exit_table.hpp) answers for those who do not care about a kind.
-/// Models: `stop_on_all`, `bus_exits` (run/bus_exits.hpp). Suite: tests/suites/exit_policy_suite.hpp.
+/// Models: `stop_on_all`, `bus_exits` (run/bus_exits.hpp), `either_exits` (run/either_exits.hpp). Suite: tests/suites/exit_policy_suite.hpp.
 #pragma once
 
 #include "ktstr/hv/exit.hpp"
