@@ -250,6 +250,7 @@
 #include "ktstr/freeze/trigger.hpp"
 #include "ktstr/freeze/watch.hpp"
 #include "ktstr/freeze/watch_poller.hpp"
+#include "ktstr/freeze/watch_resolve.hpp"
 #include "ktstr/freeze/watch_text.hpp"
 
 #include "ktstr/runner/basic_runner.hpp"
