@@ -27,7 +27,7 @@ consteval std::array<std::array<std::uint32_t, 256>, 16> make_sliced_tables() {
 inline constexpr auto sliced_tables = make_sliced_tables();
 } // namespace detail
 
-/// `wire::crc32(data, before)`, about eight times as fast.
+/// `wire::crc32(data, before)`, about three times as fast (1.5 GB/s against 0.45).
 [[nodiscard]] inline std::uint32_t crc32_sliced(std::span<std::byte const> data, std::uint32_t before = 0) noexcept {
     auto const& t = detail::sliced_tables;
     auto value = ~before;
