@@ -54,6 +54,8 @@ result<ram_counts> write_with(Sink sink, snapshot_header const& header, mmap_mem
         ::_exit(1);
     for (int const number : {SIGINT, SIGTERM, SIGHUP})
         ::signal(number, SIG_IGN); // the parent decides
+    for (int const number : {SIGXFSZ, SIGPIPE})
+        ::signal(number, SIG_IGN); // a file size limit is an error to report like a full disk
     ::setpriority(PRIO_PROCESS, 0, 10);
     auto const counts = format == snapshot_format::core
                             ? write_with(elf_core_sink(file), header, memory)
