@@ -262,6 +262,7 @@
 #include "ktstr/runner/x86_64/pc_devices.hpp"
 #include "ktstr/runner/x86_64/vcpu_setup.hpp"
 #include "ktstr/runner/x86_64/virtio_wiring.hpp"
+#include "ktstr/runner/x86_64/watching.hpp"
 
 #include "ktstr/lab/frame.hpp"
 #include "ktstr/lab/messages.hpp"

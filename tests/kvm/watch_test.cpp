@@ -7,6 +7,7 @@
 #include "ktstr/freeze/watch_poller.hpp"
 #include "ktstr/probe/watchpoint_probe.hpp"
 #include "ktstr/runner/presets.hpp"
+#include "ktstr/runner/x86_64/watching.hpp"
 #include "kvm/user_guest.hpp"
 
 #include <algorithm>
@@ -34,45 +35,30 @@ bool fires() {
     return answer;
 }
 
-/// What the machine of the tool does with a debug exit, in small.
-struct watch_exits : exit_defaults<x86_64> {
-    watch_set* set = nullptr;
-    mmap_memory* ram = nullptr;
-    std::atomic<std::uint64_t> exits{0};
-    std::atomic<std::uint64_t> hits{0};
-    std::atomic<std::uint64_t> outs{0};
-    std::atomic<std::uint64_t> wrong{0};
-    std::atomic<std::uint64_t> value{0};
-    std::atomic<std::uint64_t> dr6{0};
-    monotonic_clock clock{};
-
-    exit_verdict on_debug(debug_exit const& e) noexcept {
-        exits.fetch_add(1);
-        dr6.store(e.status);
-        auto const cause = kvm::debug_cause_of(e);
-        wrong.fetch_add(cause.slots == 0 || cause.foreign ? 1 : 0);
-        auto const d = set->on_debug(cause, *ram, clock.now());
-        if (d.action != watch_action::hit)
-            return {};
-        for (std::uint32_t i = 0; i < watch_slots; ++i)
-            if ((d.hits >> i & 1) != 0)
-                value.store(d.values[i]);
-        hits.fetch_add(1);
-        return {exit_action::hold, guest_end::none};
-    }
-    exit_verdict on_pio_out(pio_exit const&) noexcept {
-        outs.fetch_add(1);
-        return {};
-    }
-};
+struct watch_exits;
 struct watch_traits : default_runner_traits {
     using freeze = freezable<>;
     using exits = watch_exits;
 };
 using runner = basic_runner<watch_traits>;
 
-/// The boot tables map the low 4 GiB where they are: an address of the guest is its place. The set wants addresses of a
-/// kernel; the registers get the low half.
+/// What the machine of the tool does with a debug exit, in small.
+struct watch_exits : exit_defaults<x86_64> {
+    watch_set* set = nullptr;
+    runner* machine = nullptr;
+    bool reset_floods = true; ///< False: only a freeze changes registers.
+    std::atomic<std::uint64_t> exits{0};
+    std::atomic<std::uint64_t> hits{0};
+    std::atomic<std::uint64_t> wrong{0};
+    std::atomic<std::uint64_t> value{0};
+    std::atomic<std::uint64_t> dr6{0};
+    std::atomic<std::uint32_t> by{99};
+    monotonic_clock clock{};
+
+    exit_verdict on_debug(debug_exit const& e) noexcept;
+};
+
+/// The boot tables map the low 4 GiB where they are; where watchpoints fire the guests have them in the kernel's half, too.
 constexpr std::uint64_t kernel_half = std::uint64_t{0xffff8000} << 32;
 watch_request at(gpa place, watch_predicate when = {}, std::uint32_t captures = 1'000'000) {
     watch_request r;
@@ -83,15 +69,7 @@ watch_request at(gpa place, watch_predicate when = {}, std::uint32_t captures = 
     r.captures = captures;
     return r;
 }
-watch_places low(watch_places places) {
-    for (auto& p : places)
-        p.address = gva{p.address.raw & ~kernel_half};
-    return places;
-}
-void arm_all(runner& r, watch_set const& set) {
-    for (std::size_t i = 0; i < r.vcpus().size(); ++i)
-        REQUIRE(kvm::set_watchpoints(r.vcpu(i).fd(), low(set.places())));
-}
+void arm_all(runner& r, watch_set const& set) { REQUIRE(set_watchpoints(r, set, freeze_report{}) == r.vcpus().size()); }
 
 /// Writes its loop count to [RDI] for ever: mov [rdi], rax; inc rax; jmp.
 std::vector<std::uint8_t> const writer{0x48, 0x89, 0x07, 0x48, 0xff, 0xc0, 0xeb, 0xf8};
@@ -100,7 +78,34 @@ runner machine(std::size_t vcpus, std::vector<std::uint8_t> const& text) {
     auto r = runner::make(user_guest::shape(vcpus), {.irqchip = false});
     REQUIRE(r);
     REQUIRE(user_guest::load(*r, text));
+    if (!fires())
+        return std::move(*r); // such a KVM may keep the upper half of user mode to itself, too
+    auto const low = load_guest<le64>(r->memory(), x86_map::page_tables);
+    REQUIRE(low);
+    REQUIRE(store_guest(r->memory(), x86_map::page_tables + 256 * 8, *low));
+    for (std::size_t i = 0; i < vcpus; ++i) {
+        auto regs = r->vcpu(i).get_regs();
+        REQUIRE(regs);
+        regs->rdi += kernel_half;
+        REQUIRE(r->vcpu(i).set_regs(*regs));
+    }
     return std::move(*r);
+}
+
+exit_verdict watch_exits::on_debug(debug_exit const& e) noexcept {
+    exits.fetch_add(1);
+    dr6.store(e.status);
+    auto const cause = kvm::debug_cause_of(e);
+    wrong.fetch_add(cause.slots == 0 || cause.foreign ? 1 : 0);
+    if (!reset_floods) {
+        static_cast<void>(set->on_debug(cause, machine->memory(), clock.now()));
+        return {};
+    }
+    return answer_debug(*machine, *set, e, clock.now(), [this](vcpu_index vcpu, std::uint32_t, std::uint64_t v, bool) {
+        by.store(vcpu.raw);
+        value.store(v);
+        hits.fetch_add(1);
+    });
 }
 
 template <class F>
@@ -158,7 +163,7 @@ TEST_CASE("watch: a store is seen at once, or, where nothing fires, by looking a
     auto r = machine(2, writer);
     watch_exits exits;
     exits.set = &set;
-    exits.ram = &r.memory();
+    exits.machine = &r;
     auto const slot = *set.arm(at(user_guest::counter(0)));
     arm_all(r, set);
     REQUIRE(r.start(exits));
@@ -166,6 +171,7 @@ TEST_CASE("watch: a store is seen at once, or, where nothing fires, by looking a
     if (fires()) {
         CHECK(within(seconds(20), [&] { return exits.hits.load() == 1; }));
         CHECK((exits.dr6.load() & 0xf) == 1U << slot);
+        CHECK(exits.by == 0);
         seen = exits.value.load();
     } else {
         watch_poller poller;
@@ -200,7 +206,7 @@ TEST_CASE("watch: predicates, the vCPU alone: true ones freeze, false ones are c
     auto r = machine(3, writer);
     watch_exits exits;
     exits.set = &set;
-    exits.ram = &r.memory();
+    exits.machine = &r;
     // Every 16th store has bit 4 change; asked for is one exact count.
     auto const slot = *set.arm(at(user_guest::counter(0), {watch_op::equal, 1000}, 1));
     arm_all(r, set);
@@ -240,7 +246,7 @@ TEST_CASE("watch: what a hit with a false predicate costs one vCPU") {
     auto r = machine(1, writer);
     watch_exits exits;
     exits.set = &set;
-    exits.ram = &r.memory();
+    exits.machine = &r;
     static_cast<void>(*set.arm(at(user_guest::counter(0), {watch_op::equal, ~std::uint64_t{0}})));
     arm_all(r, set);
     REQUIRE(r.start(exits));
@@ -329,7 +335,8 @@ TEST_CASE("watch: one that fires too often is off at the next freeze, and the gu
     auto r = machine(1, writer);
     watch_exits exits;
     exits.set = &set;
-    exits.ram = &r.memory();
+    exits.machine = &r;
+    exits.reset_floods = false;
     auto const slot = *set.arm(at(user_guest::counter(0), {watch_op::equal, ~std::uint64_t{0}}));
     arm_all(r, set);
     REQUIRE(r.start(exits));
@@ -349,12 +356,37 @@ TEST_CASE("watch: one that fires too often is off at the next freeze, and the gu
     CHECK(r.stop(stop_cause::supervisor));
 }
 
+TEST_CASE("watch: each vCPU that meets one that fires too often takes it out of its own registers, without a freeze") {
+    if (!fires()) {
+        MESSAGE("no watchpoint fires here: shown in the lab");
+        return;
+    }
+    watch_set set(watch_limits{50});
+    auto r = machine(2, writer);
+    // Both store to the same place.
+    auto regs = r.vcpu(1).get_regs();
+    REQUIRE(regs);
+    regs->rdi = kernel_half + user_guest::counter(0).raw;
+    REQUIRE(r.vcpu(1).set_regs(*regs));
+    watch_exits exits;
+    exits.set = &set;
+    exits.machine = &r;
+    auto const slot = *set.arm(at(user_guest::counter(0), {watch_op::equal, ~std::uint64_t{0}}));
+    arm_all(r, set);
+    REQUIRE(r.start(exits));
+    REQUIRE(within(seconds(20), [&] { return set.report(slot).flooded; }));
+    CHECK(within(seconds(20), [&] { return user_guest::counters(r)[0] > 1'000'000; }));
+    CHECK(exits.exits <= 50 + 2); // one more for each vCPU at most
+    CHECK(exits.wrong == 0);
+    CHECK(r.stop(stop_cause::supervisor));
+}
+
 TEST_CASE("watch: setting and clearing the registers a thousand times while frozen harms nobody") {
     watch_set set(watch_limits{1'000'000'000});
     auto r = machine(2, writer);
     watch_exits exits;
     exits.set = &set;
-    exits.ram = &r.memory();
+    exits.machine = &r;
     REQUIRE(r.start(exits));
     auto const rounds = fires() ? 50 : 300; // the lab is slow
     for (int i = 0; i < rounds; ++i) {
