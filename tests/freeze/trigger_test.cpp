@@ -34,3 +34,11 @@ TEST_CASE("freeze triggers: every cause has its policy, its name and its tag") {
     CHECK(tag_of(t(error_exit{})).empty());
     CHECK(cause_of(single_snapshot::trigger_type(host_call{})) == freeze_cause::host);
 }
+
+TEST_CASE("freeze triggers: the early one comes at half the watchdog's time") {
+    CHECK(early_threshold(seconds(30)) == seconds(15));
+    CHECK(early_threshold(nanos{1}) == nanos{0}); // whatever waits
+    CHECK(early_threshold(std::nullopt) == seconds(2));
+    CHECK(early_threshold(nanos{0}) == seconds(2));
+    CHECK(early_threshold(seconds(-1)) == seconds(2));
+}

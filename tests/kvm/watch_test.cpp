@@ -158,6 +158,20 @@ TEST_CASE("self-test: KVM takes the watchpoint; whether it fires is seen, in bou
     CHECK(fires() == (seen->outcome == stub_outcome::works));
 }
 
+TEST_CASE("self-test: a guest that never stops is ended, and not believed") {
+    auto host = kvm::hypervisor::open();
+    REQUIRE(host);
+    REQUIRE(install_kick_handler());
+    auto const cpuid = kvm::supported_cpuid(host->fd());
+    REQUIRE(cpuid);
+    constexpr std::array<std::uint8_t, 2> loop{0xeb, 0xfe};
+    auto m = detail::stub_machine::make(*host, *cpuid, loop, probe_stub::start(probe_stub::data));
+    REQUIRE(m);
+    auto const dog = watchdog::start(millis(50));
+    REQUIRE(dog);
+    CHECK(detail::watched_run(*m, monotonic_clock{}.now() + millis(50)).outcome == stub_outcome::timed_out);
+}
+
 TEST_CASE("watch: a store is seen at once, or, where nothing fires, by looking at the memory") {
     watch_set set;
     auto r = machine(2, writer);

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -29,6 +30,11 @@ struct early_age {
     nanos age{};
     nanos threshold{};
 };
+/// How long a task must have waited for the early trigger: half the watchdog's time, 2 s where there is no watchdog.
+[[nodiscard]] constexpr nanos early_threshold(std::optional<nanos> watchdog) noexcept {
+    return watchdog && watchdog->raw > 0 ? nanos{watchdog->raw / 2} : seconds(2);
+}
+
 /// The guest asked, through the message port.
 struct guest_request {
     static constexpr freeze_cause cause = freeze_cause::request;
