@@ -102,6 +102,7 @@ json workers_of(plan const& what, run_evidence const& e) {
                     cpus.push_back(word * 64 + bit);
         out.push_back(json{{"cgroup", name},
                            {"index", w.index},
+                           {"pid", w.pid},
                            {"work_units", w.work_units},
                            {"iterations", w.iterations},
                            {"wall_ns", w.wall_ns},

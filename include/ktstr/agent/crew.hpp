@@ -11,13 +11,17 @@
 #include "ktstr/sys/mapping.hpp"
 #include "ktstr/wire/messages.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <cstring>
 #include <new>
 #include <signal.h>
 #include <span>
+#include <string>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -84,6 +88,7 @@ public:
                 if (*born == 0) {
                     hold_.reset();
                     child_setup();
+                    name_worker(p.cgroups[g].name, i);
                     child(p.cgroups[g].work, *slots_[slot], start.get(), p.seed + slot);
                 }
                 members_.push_back({.cgroup = g, .index = i, .pid = *born});
@@ -224,6 +229,15 @@ private:
         cpu_board board;
     };
     static_assert(sizeof(shared) % alignof(worker_slot) == 0);
+
+    /// "cg_0/3": what ps, drgn and a scheduler's trace call the worker. The kernel keeps 15 bytes; the number counts most.
+    static void name_worker(std::string const& cgroup, std::uint32_t index) noexcept {
+        char number[12], name[28];
+        std::snprintf(number, sizeof number, "/%u", index);
+        std::snprintf(name, sizeof name, "%.*s%s", static_cast<int>(15 - std::min<std::size_t>(std::strlen(number), 15)),
+                      cgroup.c_str(), number);
+        ::prctl(PR_SET_NAME, name);
+    }
 
     [[noreturn]] void child(work_type work, worker_slot& slot, int start, std::uint64_t seed) noexcept {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
