@@ -338,3 +338,63 @@ TEST_CASE("captures: names of outcomes") {
     CHECK(name_of(capture_outcome::in_flight) == "in flight");
     CHECK(name_of(static_cast<capture_outcome>(50)) == "unknown outcome");
 }
+
+TEST_CASE("captures: whatever happens, in any order: what was taken is stored or said to be lost, and no freeze is left held") {
+    std::uint32_t seed = 1;
+    auto const random = [&seed](std::uint32_t n) {
+        seed = seed * 1664525 + 1013904223;
+        return (seed >> 8) % n;
+    };
+    std::size_t kept_early = 0;
+    for (int round = 0; round < 3000; ++round) {
+        script s;
+        std::uint64_t lost = 0;
+        bool early_taken = false;
+        {
+            dual c(s);
+            auto const steps = random(16);
+            for (std::uint32_t i = 0; i < steps; ++i) {
+                s.busy = random(4) == 0 ? static_cast<int>(random(3)) : 0;
+                s.disk_full = random(4) == 0 ? static_cast<int>(random(4)) : 0;
+                s.bears_out = random(3) != 0;
+                s.lacks = random(4) == 0 ? "something" : "";
+                s.freezes = random(8) == 0 ? result<>(fail(errc::interrupted, "freeze.machine_ends")) : result<>{};
+                auto const name = std::to_string(i);
+                switch (random(7)) {
+                case 0: static_cast<void>(c.capture(error_exit{})); break;
+                case 1: static_cast<void>(c.capture(early_age{})); break;
+                case 2: static_cast<void>(c.capture(guest_request{i, "r" + name})); break;
+                case 3: static_cast<void>(c.capture(watch_hit{1, "w" + name})); break;
+                case 4: static_cast<void>(c.capture(periodic_due{i})); break;
+                case 5: static_cast<void>(c.capture(host_call{"h" + name})); break;
+                case 6: c.service(); break;
+                }
+            }
+            s.freezes = result<>{};
+            c.finish();
+            lost = c.lost();
+            std::size_t published = 0;
+            std::size_t taken = 0;
+            for (auto const& line : c.records()) {
+                published += line.published;
+                taken += line.taken;
+                early_taken |= line.taken && line.cause == freeze_cause::early;
+                REQUIRE((line.outcome == capture_outcome::captured || line.outcome == capture_outcome::degraded) == line.taken);
+                REQUIRE((!line.taken || line.published || !line.reason.empty()));
+            }
+            REQUIRE(published == s.stored.size());
+            REQUIRE(taken == published + lost);
+            REQUIRE(c.waiting() == 0);
+            REQUIRE(!(c.holds_early() && lost == 0));
+        }
+        REQUIRE(static_cast<std::uint64_t>(s.taken) == s.stored.size() + lost);
+        REQUIRE(s.leaked == 0);
+        std::size_t early = 0;
+        for (auto const& [tag, what] : s.stored)
+            early += tag.starts_with("early");
+        REQUIRE(early <= (early_taken ? 1U : 0U));
+        REQUIRE((!early_taken || early == 1 || lost > 0));
+        kept_early += early;
+    }
+    CHECK(kept_early > 300);
+}
