@@ -4,7 +4,8 @@
 ///
 /// Contract: `expect(generation, n)` by the holder before the order goes out; `arrived(generation)` by each thread after
 /// it wrote its status; `wait(most)` by the holder: sleeps until all `n` have arrived or `most` passed, possibly less; the
-/// holder then looks at the status words. An arrival for another generation changes nothing that matters.
+/// holder then looks at the status words. An arrival for another generation changes nothing that matters; one more arrival
+/// than expected ends a wait, too.
 /// Models: `futex_arrivals` (the last one rings), `eventfd_arrivals` (everyone rings, the holder counts), `polled_arrivals`
 /// (the holder looks every millisecond): the last two are how other machine monitors do it, for honest comparison.
 #pragma once
@@ -33,36 +34,45 @@ concept Arrivals = requires(A& a, std::uint32_t n, nanos t) {
     { a.wait(t) } noexcept -> std::same_as<void>;
 };
 
-/// The last arrival of the generation wakes the holder, once.
+/// The last arrival of the generation wakes the holder. So does each that was not expected: who counts threads while they
+/// move may miscount, and must look again then. The bell only ever counts up, and the holder remembers what it read before
+/// it looked at the status words: a ring in between is seen, so no wake-up is lost and nobody has to poll.
 class futex_arrivals {
 public:
     [[nodiscard]] result<> prepare() noexcept { return {}; }
     void expect(std::uint32_t generation, std::uint32_t n) noexcept {
-        bell_.store(0, std::memory_order_relaxed);
+        seen_ = bell_.load(std::memory_order_acquire);
         left_.store((std::uint64_t{generation} << 32) | n, std::memory_order_release);
     }
     void arrived(std::uint32_t generation) noexcept {
         auto now = left_.load(std::memory_order_acquire);
         do {
-            if ((now >> 32) != generation || (now & 0xffffffff) == 0)
+            if ((now >> 32) != generation)
                 return;
-        } while (!left_.compare_exchange_weak(now, now - 1, std::memory_order_acq_rel));
-        if ((now & 0xffffffff) == 1) {
-            bell_.store(1, std::memory_order_release);
-            futex_wake_all(bell_);
-        }
+            if ((now & 0xffffffff) == 0)
+                return ring();
+        } while (!left_.compare_exchange_weak(now, now - 1, std::memory_order_acq_rel, std::memory_order_acquire));
+        if ((now & 0xffffffff) == 1)
+            ring();
     }
     void wait(nanos most) noexcept {
-        if (bell_.load(std::memory_order_acquire) == 0)
-            futex_wait(bell_, 0, most);
-        // Whoever is still missing after the bell (it died, or came twice) is found by looking, not by sleeping on.
-        else
-            futex_wait(bell_, 1, most.raw < 100'000 ? most : nanos{100'000});
+        auto now = bell_.load(std::memory_order_acquire);
+        if (now == seen_) {
+            futex_wait(bell_, now, most);
+            now = bell_.load(std::memory_order_acquire);
+        }
+        seen_ = now;
     }
 
 private:
+    void ring() noexcept {
+        bell_.fetch_add(1, std::memory_order_release);
+        futex_wake_all(bell_);
+    }
+
     std::atomic<std::uint64_t> left_{0};
     std::atomic<std::uint32_t> bell_{0};
+    std::uint32_t seen_ = 0; // the holder's
 };
 static_assert(Arrivals<futex_arrivals>);
 

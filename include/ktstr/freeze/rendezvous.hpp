@@ -92,24 +92,29 @@ public:
     [[nodiscard]] bool claim() noexcept {
         if (held_.exchange(true, std::memory_order_acquire))
             return false;
-        generation_ = generation_ == generation_mask ? 1 : generation_ + 1;
+        auto const last = generation();
+        generation_.store(last == generation_mask ? 1 : last + 1, std::memory_order_relaxed);
         return true;
     }
     [[nodiscard]] bool held() const noexcept { return held_.load(std::memory_order_acquire); }
-    [[nodiscard]] std::uint32_t generation() const noexcept { return generation_; }
+    /// The freeze that is held, or was held last. From any thread.
+    [[nodiscard]] std::uint32_t generation() const noexcept { return generation_.load(std::memory_order_relaxed); }
 
     /// Sends the order and kicks everybody: `kick(i)` must make thread `i` look at its point soon, whatever it does.
     /// Returns when guest memory is still, or not known to become so.
     template <class Kick, Clock Time>
     [[nodiscard]] freeze_step quiesce(Kick&& kick, nanos until, Time const& clock) noexcept {
-        std::uint32_t alive = 0;
-        for (std::size_t i = 0; i < count_; ++i)
-            alive += state(i).status != thread_status::dead;
-        hear_.expect(generation_, alive);
-        give({freeze_phase::quiesce, generation_});
+        auto const own = generation();
+        auto const alive = living();
+        hear_.expect(own, alive);
+        give({freeze_phase::quiesce, own});
         for (std::size_t i = 0; i < count_; ++i)
             kick(i);
-        if (!barrier_ || !Fence::heavy() || !Fence::stops_guests)
+        bool const fenced = barrier_ && Fence::heavy();
+        // Whoever died after it was counted and before the order came did not hear of it: we arrive in its place.
+        for (auto n = living(); n < alive; ++n)
+            hear_.arrived(own);
+        if (!fenced || !Fence::stops_guests)
             return freeze_step::unproven;
         for (unsigned turn = 0;; ++turn) {
             if (none_exiting())
@@ -129,29 +134,37 @@ public:
     /// settled. Those that are not are kicked again every 10 ms.
     template <class Kick, Clock Time>
     [[nodiscard]] freeze_step park(Kick&& kick, nanos until, Time const& clock) noexcept {
-        give({freeze_phase::park, generation_});
+        auto const own = generation();
+        give({freeze_phase::park, own});
         futex_wake_all(order_);
-        return wait_for([this](std::size_t i) { return state(i).settled(generation_); },
+        return wait_for([this, own](std::size_t i) { return state(i).settled(own); },
                         [&](std::size_t i) { kick(i); }, until, clock);
     }
 
     /// Lets everybody go and waits until nobody stands still for this generation any more; then somebody else may claim.
     template <Clock Time>
     [[nodiscard]] freeze_step release(nanos until, Time const& clock) noexcept {
-        std::uint32_t parked = 0;
-        for (std::size_t i = 0; i < count_; ++i)
-            parked += state(i) == thread_state{thread_status::parked, false, generation_};
-        hear_.expect(generation_ | departure, parked);
-        give({freeze_phase::none, generation_});
-        thawed_.store(generation_, std::memory_order_release);
+        auto const own = generation();
+        auto const stands = [this, own](std::size_t i) {
+            auto const s = state(i);
+            return s.status == thread_status::parked && s.generation == own;
+        };
+        auto const standing = [&] {
+            std::uint32_t n = 0;
+            for (std::size_t i = 0; i < count_; ++i)
+                n += stands(i);
+            return n;
+        };
+        auto const parked = standing();
+        hear_.expect(own | departure, parked);
+        // Whoever went on by itself meanwhile (we gave up on it in the middle of its park) may have come too early to be heard.
+        for (auto n = standing(); n < parked; ++n)
+            hear_.arrived(own | departure);
+        give({freeze_phase::none, own});
+        thawed_.store(own, std::memory_order_release);
         futex_wake_all(thawed_);
         futex_wake_all(order_);
-        auto const done = wait_for(
-            [this](std::size_t i) {
-                auto const s = state(i);
-                return s.status != thread_status::parked || s.generation != generation_;
-            },
-            [](std::size_t) {}, until, clock);
+        auto const done = wait_for([&](std::size_t i) { return !stands(i); }, [](std::size_t) {}, until, clock);
         held_.store(false, std::memory_order_release);
         return done;
     }
@@ -167,6 +180,12 @@ private:
 
     void give(freeze_order o) noexcept { order_.store(o.pack(), std::memory_order_seq_cst); }
 
+    [[nodiscard]] std::uint32_t living() const noexcept {
+        std::uint32_t n = 0;
+        for (std::size_t i = 0; i < count_; ++i)
+            n += state(i).status != thread_status::dead;
+        return n;
+    }
     [[nodiscard]] bool none_exiting() const noexcept {
         for (std::size_t i = 0; i < count_; ++i)
             if (state(i).status == thread_status::exiting)
@@ -203,6 +222,11 @@ private:
     void store(std::size_t self, thread_state s) noexcept {
         cells_[self].word.store(s.pack(), std::memory_order_release);
     }
+    /// Seen by everybody before the thread goes on: where it was asleep, a barrier costs nothing, and a holder that gave up
+    /// on it must not count it as standing still.
+    void store_at_once(std::size_t self, thread_state s) noexcept {
+        cells_[self].word.exchange(s.pack(), std::memory_order_seq_cst);
+    }
     void publish_exiting(std::size_t self) noexcept {
         Fence::publish(cells_[self].word, thread_state{thread_status::exiting, false, 0}.pack());
     }
@@ -213,14 +237,19 @@ private:
     }
     /// Waits, with an exit in hand, while completing it would disturb somebody who reads guest memory.
     void hold(std::size_t self) noexcept {
+        std::uint32_t stood = 0;
         for (;;) {
             auto const word = order_.load(std::memory_order_seq_cst);
             auto const o = freeze_order::unpack(word);
-            if (o.phase != freeze_phase::quiesce || control_.stopping())
+            if (o.phase != freeze_phase::quiesce || control_.stopping()) {
+                if (stood != 0)
+                    hear_.arrived(stood | departure);
                 return;
+            }
+            stood = o.generation;
             store(self, {thread_status::parked, true, o.generation});
             futex_wait(order_, word, nap);
-            publish_exiting(self);
+            store_at_once(self, {thread_status::exiting, false, 0});
         }
     }
     void park_thread(std::size_t self) noexcept {
@@ -235,7 +264,7 @@ private:
                 break;
             futex_wait(thawed_, thawed, nap);
         }
-        store(self, {thread_status::running, false, 0});
+        store_at_once(self, {thread_status::running, false, 0});
         hear_.arrived(o.generation | departure);
     }
     /// A thread that saw what somebody waits for sleeps here until the freeze it asked for comes; a second at most.
@@ -248,7 +277,7 @@ private:
         }
     }
     void ended(std::size_t self) noexcept {
-        store(self, {thread_status::dead, false, 0});
+        Fence::publish(cells_[self].word, thread_state{thread_status::dead, false, 0}.pack());
         auto const o = order();
         if (o.phase != freeze_phase::none)
             hear_.arrived(o.generation);
@@ -261,7 +290,7 @@ private:
     std::atomic<bool> held_{false};
     std::unique_ptr<status_cell[]> cells_;
     std::size_t count_;
-    std::uint32_t generation_ = 0; // the holder's; passes to the next one through `held_`
+    std::atomic<std::uint32_t> generation_{0}; // written by whoever claimed; passes to the next one through `held_`
     bool barrier_ = false;
 };
 
