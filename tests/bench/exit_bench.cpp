@@ -3,6 +3,7 @@
 //
 // The guest writes a port for ever. A sample is a batch of exits; the two loops take turns, so that whatever the
 // machine does to one it does to the other, and the ratio is taken pair by pair.
+#include "ktstr/freeze/rendezvous.hpp"
 #include "ktstr/runner/presets.hpp"
 #include "bench_statistics.hpp"
 
@@ -45,6 +46,20 @@ double our_loop(kvm::vcpu& cpu) {
     return static_cast<double>(batch) / seconds_since(from);
 }
 
+/// The loop of a machine that can be frozen, and is not.
+double freezable_loop(kvm::vcpu& cpu) {
+    counting_exits policy;
+    policy.left = batch;
+    exit_counts stats;
+    run_control control;
+    auto all = rendezvous<>::make(1, control);
+    if (!all)
+        std::abort();
+    auto const from = monotonic_clock{}.now();
+    static_cast<void>(run_loop(cpu, policy, stats, control, vcpu_index{0}, (*all)->point(0)));
+    return static_cast<double>(batch) / seconds_since(from);
+}
+
 double bare_loop(kvm::vcpu& cpu) {
     auto& page = cpu.page();
     std::uint64_t left = batch;
@@ -81,7 +96,7 @@ int main(int argc, char** argv) {
     if (!kvm::ioctl_struct(cpu.fd(), KVM_SET_SREGS, s, "KVM_SET_SREGS") || !cpu.set_regs(regs))
         return 99;
 
-    std::vector<double> plain, timed, floor, plain_ratio, timed_ratio;
+    std::vector<double> plain, timed, floor, plain_ratio, timed_ratio, freezable_ratio;
     static_cast<void>(bare_loop(cpu));
     for (int i = 0; i < pairs; ++i) {
         // Which goes first alternates, so that a drift hits both alike.
@@ -89,6 +104,12 @@ int main(int argc, char** argv) {
         double const ours = our_loop<exit_counts>(cpu);
         if (i % 2 != 0)
             bare = bare_loop(cpu);
+        // The plain loop and the freezable one stand next to each other, in turns first.
+        double freezable = i % 2 == 0 ? freezable_loop(cpu) : 0;
+        double const plain_again = our_loop<exit_counts>(cpu);
+        if (i % 2 != 0)
+            freezable = freezable_loop(cpu);
+        freezable_ratio.push_back(freezable / plain_again);
         double const with_times = our_loop<exit_times>(cpu);
         floor.push_back(bare);
         plain.push_back(ours);
@@ -100,6 +121,8 @@ int main(int argc, char** argv) {
     std::printf("exits per second: bare loop %.0f, ours %.0f, ours with times %.0f (medians of %d)\n", bench::median(floor),
                 bench::median(plain), bench::median(timed), pairs);
     std::printf("ratio exit_loop %.4f [%.4f, %.4f] wanted >= 0.98\n", bench::median(plain_ratio), ci.low, ci.high);
+    auto const still = bench::median_interval(freezable_ratio);
+    std::printf("ratio exit_loop_freezable %.4f [%.4f, %.4f] wanted >= 0.98\n", bench::median(freezable_ratio), still.low, still.high);
     std::printf("ratio exit_loop_timed %.4f\n", bench::median(timed_ratio));
     return 0;
 }

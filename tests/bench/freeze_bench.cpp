@@ -69,8 +69,10 @@ public:
         left_.store(static_cast<std::uint32_t>(threads_.size()), std::memory_order_relaxed);
         stop_.fetch_add(1, std::memory_order_release); // even: run
         futex_wake_all(stop_);
+        gather(); // not part of what is measured: all schemes start their run alike
     }
     sample stop() {
+        left_.store(static_cast<std::uint32_t>(threads_.size()), std::memory_order_relaxed);
         auto const from = monotonic_clock{}.now();
         stop_.fetch_add(1, std::memory_order_release); // odd: stop
         kick_all();
@@ -91,17 +93,20 @@ private:
         for (std::uint32_t left; (left = left_.load(std::memory_order_acquire)) != 0;)
             futex_wait(left_, left, seconds(1));
     }
+    void arrive() {
+        if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1)
+            futex_wake_all(left_);
+    }
     void loop(std::size_t i) noexcept {
         accept_kicks();
         tids_[i] = this_thread_id();
         auto& cpu = runner_->vcpu(i);
         while (!end_.load(std::memory_order_acquire)) {
-            // A stop that follows so soon that this thread has not woken up since the last one has another number.
             if (auto const order = stop_.load(std::memory_order_acquire); order % 2 != 0) {
-                if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1)
-                    futex_wake_all(left_);
+                arrive();
                 while (stop_.load(std::memory_order_acquire) == order)
                     futex_wait(stop_, order, seconds(1));
+                arrive();
                 continue;
             }
             if (::ioctl(cpu.fd(), KVM_RUN, 0UL) < 0)

@@ -4,7 +4,8 @@
 
 usage: check_vcpu_path.py CXX INCLUDE SOURCE
 Compiles SOURCE twice with -O2: as it is, which must be clean, and with -DKTSTR_CODEGEN_SPOILED, where the same walk from
-the spoiled function must find both sins (else the check is blind).
+the spoiled function must find both sins (else the check is blind). The loop of a machine that can be frozen must be as
+clean, and the loop of one that cannot must not know the rendezvous: neither its code nor the system call it sleeps in.
 """
 import re
 import subprocess
@@ -58,6 +59,11 @@ def sins(table, root):
     return found, seen
 
 
+def knows_rendezvous(seen):
+    """What of the rendezvous is reachable: its functions, or syscall(), which only futexes use on this path."""
+    return sorted(name for name in seen if "rendezvous" in name or "freeze_point" in name or name == "syscall")
+
+
 def main():
     cxx, include, source = sys.argv[1:4]
     table = functions(disassemble(cxx, include, source, []))
@@ -71,6 +77,11 @@ def main():
     bad, _ = sins(spoiled, "ktstr_codegen_spoiled")
     if not any("indirect" in b for b in bad) or not any("allocator" in b for b in bad):
         sys.exit(f"the check is blind: it found only {bad} in the spoiled twin")
+    frozen, frozen_seen = sins(table, "ktstr_codegen_freezable")
+    found += [f"freezable: {line}" for line in frozen]
+    if not knows_rendezvous(frozen_seen):
+        sys.exit("the walk found no rendezvous in the freezable loop: it looks at the wrong code")
+    found += [f"a machine that cannot be frozen reaches {name}" for name in knows_rendezvous(seen)]
     for line in found:
         print(line)
     print(f"{len(seen)} functions on the vCPU path, {len(found)} indirect calls or allocations")

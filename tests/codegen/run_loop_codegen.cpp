@@ -5,6 +5,7 @@
 #include "ktstr/dev/bus.hpp"
 #include "ktstr/dev/i8042.hpp"
 #include "ktstr/dev/serial_16550.hpp"
+#include "ktstr/freeze/rendezvous.hpp"
 #include "ktstr/kvm/vcpu.hpp"
 #include "ktstr/run/bus_exits.hpp"
 #include "ktstr/run/exit_stats.hpp"
@@ -24,6 +25,14 @@ extern "C" loop_end ktstr_codegen_vcpu_path(kvm::vcpu& cpu, policy& exits, exit_
     monotonic_clock const clock;
     timed_exits<policy, exit_times, monotonic_clock> timed(exits, stats, clock);
     return run_loop(cpu, timed, stats, control, vcpu_index{0});
+}
+
+/// The same loop of a machine that can be frozen.
+extern "C" loop_end ktstr_codegen_freezable(kvm::vcpu& cpu, policy& exits, exit_times& stats, run_control& control,
+                                            rendezvous<>& all) {
+    monotonic_clock const clock;
+    timed_exits<policy, exit_times, monotonic_clock> timed(exits, stats, clock);
+    return run_loop(cpu, timed, stats, control, vcpu_index{0}, all.point(0));
 }
 
 #if defined(KTSTR_CODEGEN_SPOILED)
