@@ -104,7 +104,7 @@ std::string snapshot_taker::note_text(std::optional<wire::kernel_note> const& no
         return {};
     std::array<std::uint32_t, 3> head{};
     std::memcpy(head.data(), raw.data(), sizeof head);
-    auto const name = std::uint64_t{head[0]} + 3 & ~std::uint64_t{3};
+    auto const name = (std::uint64_t{head[0]} + 3) & ~std::uint64_t{3};
     if (head[0] != 11 || raw.compare(12, 10, "VMCOREINFO") != 0 || head[1] > note->size - 12 - name)
         return {};
     auto text = raw.substr(12 + name, head[1]);

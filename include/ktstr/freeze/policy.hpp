@@ -4,6 +4,7 @@
 ///
 /// Contract: a type without state. `enabled`, and `point_type`, the `Parker` that its threads get; when enabled,
 /// `rendezvous_type`, too. Models: `no_freeze` (nothing is compiled into the vCPU loop), `freezable`.
+/// Suite: tests/suites/freeze_policy_suite.hpp.
 #pragma once
 
 #include "ktstr/freeze/arrivals.hpp"
