@@ -214,6 +214,7 @@ outcome<linux_machine> build_linux_machine(machine_request const& request, nanos
         return std::unexpected(of_host(done.error(), "the guest's devices cannot be connected"));
     out.events = std::make_unique<event_queue<vcpu_event>>();
     out.exits = std::make_unique<machine_exits>(out.devices->exits(), *out.events);
+    out.exits->watch_over(out.runner.get(), *out.watches);
     mark("vCPUs and devices");
     return out;
 }

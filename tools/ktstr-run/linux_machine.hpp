@@ -6,10 +6,12 @@
 #include "ktstr-run/guest_ports.hpp"
 #include "ktstr-run/machine_devices.hpp"
 #include "ktstr-run/run_machine.hpp"
+#include "ktstr/freeze/watch.hpp"
 #include "ktstr/kvm/x86_64/clock.hpp"
 #include "ktstr/run/event_queue.hpp"
 #include "ktstr/runner/basic_runner.hpp"
 #include "ktstr/runner/traits.hpp"
+#include "ktstr/runner/x86_64/watching.hpp"
 #include "support/problem.hpp"
 
 #include <atomic>
@@ -22,7 +24,9 @@ namespace ktstr::tool {
 /// What a vCPU thread tells the supervisor about an exit that ends the machine or that nobody knows.
 struct vcpu_event {
     exit_kind kind = exit_kind::unknown;
-    std::uint64_t detail = 0; ///< Suberror, hardware reason or raw exit reason.
+    std::uint64_t detail = 0; ///< Suberror, hardware reason or raw exit reason; of a watchpoint: the new value.
+    std::uint32_t slot = 0;   ///< Of a watchpoint.
+    bool known = false;       ///< The new value was read.
 };
 
 /// The devices' policy, which also reports what is out of the ordinary.
@@ -30,6 +34,13 @@ class machine_exits : public machine_devices::exits_type {
 public:
     using base = machine_devices::exits_type;
     machine_exits(base const& devices, event_queue<vcpu_event>& events) noexcept : base(devices), events_(events) {}
+
+    /// Debug exits are those of `watches` on `machine` (a machine_runner, which has this type as its policy).
+    void watch_over(void* machine, watch_set& watches) noexcept {
+        machine_ = machine;
+        watches_ = &watches;
+    }
+    exit_verdict on_debug(debug_exit const& e) noexcept;
 
     exit_verdict on_internal_error(internal_error_exit const& e) noexcept {
         events_.push({exit_kind::internal_error, e.suberror});
@@ -46,6 +57,8 @@ public:
 
 private:
     event_queue<vcpu_event>& events_;
+    void* machine_ = nullptr;
+    watch_set* watches_ = nullptr;
 };
 
 struct machine_traits : default_runner_traits {
@@ -56,6 +69,17 @@ struct machine_traits : default_runner_traits {
 };
 using machine_runner = basic_runner<machine_traits>;
 
+inline exit_verdict machine_exits::on_debug(debug_exit const& e) noexcept {
+    if (watches_ == nullptr)
+        return base::on_debug(e);
+    auto& machine = *static_cast<machine_runner*>(machine_);
+    return answer_debug(machine, *watches_, e, monotonic_clock{}.now(),
+                        [&](vcpu_index, std::uint32_t slot, std::uint64_t value, bool known) noexcept {
+                            events_.push({exit_kind::debug, value, slot, known});
+                            machine.nudge();
+                        });
+}
+
 /// A machine ready to start. The devices borrow the runner's memory, so they go first.
 struct linux_machine {
     std::unique_ptr<machine_runner> runner;
@@ -63,6 +87,7 @@ struct linux_machine {
     std::unique_ptr<event_queue<vcpu_event>> events;
     std::unique_ptr<machine_devices> devices;
     std::unique_ptr<machine_exits> exits;
+    std::unique_ptr<watch_set> watches = std::make_unique<watch_set>();
     std::vector<std::uint32_t> hardware_ids; ///< APIC id of each vCPU.
     std::vector<boot_point> boot; ///< Times from `from` on.
 };

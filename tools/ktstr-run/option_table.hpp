@@ -110,6 +110,10 @@ inline constexpr option_row option_rows[] = {
     {"snapshots", "N", "take N snapshots, spread over the 10 to 90 % of the run", "0", on::run},
     {"snapshot-dir", "DIR", "folder of the snapshots", "the results folder", on::run, carry::out_dir},
     {"snapshot-format", "core|ktstr", "ELF core (for drgn, crash, gdb) or our own, compressed", "core", on::run},
+    {"watch", "SYMBOL[OP VALUE]", "snapshot when a kernel variable is stored to: SYMBOL[+OFFSET][:SIZE][OP VALUE], "
+     "OP one of == != < > &; at most three", "none", on::run, carry::plain, true},
+    {"death-snapshot", "", "a snapshot of a guest that dies or hangs, as it died", "", on::run},
+    {"dual-snapshot", "", "two: one when the guest has been silent for half its limit, one when it dies", "", on::run},
     {"freeze-timeout", "TIME", "how long a freeze waits for every vCPU; then the snapshot is degraded", "30s", on::run},
     {"transport", "auto|mmio|pci", "what carries virtio; auto: mmio where the kernel has its driver, else pci", "auto",
      on::boots},

@@ -199,6 +199,10 @@ json snapshots_of(run_report const& report) {
             row["to_parked_ns"] = s.to_parked.raw;
         row["frozen_ns"] = s.frozen.raw;
         row["clocks_held"] = {{"kvm_clock", s.kvm_clock_held}, {"counter", s.counter_held}};
+        if (s.value_known)
+            row["value"] = s.value;
+        if (s.cause == "watch")
+            row["polled"] = s.polled;
         put_known(row, "degraded", s.degraded);
         put_known(row, "lost", s.lost);
         if (s.lost.empty()) {
@@ -208,6 +212,21 @@ json snapshots_of(run_report const& report) {
         }
         out.push_back(std::move(row));
     }
+    return out;
+}
+
+json watches_of(run_report const& report) {
+    json out = json::array();
+    for (auto const& w : report.in.machine->watches)
+        out.push_back(json{{"tag", clean(w.tag)},
+                           {"address", w.place.address.raw},
+                           {"size_bytes", w.place.size},
+                           {"stores", w.exits},
+                           {"suppressed", w.suppressed},
+                           {"hits", w.hits},
+                           {"merged", w.merged},
+                           {"snapshots", w.captures},
+                           {"flooded", w.flooded}});
     return out;
 }
 } // namespace
@@ -256,6 +275,8 @@ std::string json_text(run_report const& report) {
                        {"garbage_bytes", v.frames.garbage}};
     if (auto snapshots = snapshots_of(report); !snapshots.empty())
         out["snapshots"] = std::move(snapshots);
+    if (auto watches = watches_of(report); !watches.empty())
+        out["watches"] = std::move(watches);
     if (!in.folder.empty())
         out["artefacts"] = {{"folder", clean(in.folder)}, {"files", {"result.json", "dmesg.txt", "console.txt"}}};
     return out.dump(2) + '\n';

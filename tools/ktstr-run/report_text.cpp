@@ -136,6 +136,16 @@ std::string snapshot_table(machine_outcome const& m) {
     return out.text() + notes;
 }
 
+std::string watch_table(machine_outcome const& m) {
+    if (m.watches.empty())
+        return {};
+    table out({"watch", "stores", "suppressed", "hits", "snapshots", ""});
+    for (auto const& w : m.watches)
+        out.add({w.tag, std::to_string(w.exits), std::to_string(w.suppressed), std::to_string(w.hits), std::to_string(w.captures),
+                 w.flooded ? "switched off: it fired too often" : ""});
+    return out.text();
+}
+
 } // namespace
 
 std::string human_text(run_report const& report, bool coloured) {
@@ -162,6 +172,8 @@ std::string human_text(run_report const& report, bool coloured) {
     out += fmt::format("\nend of the machine: {}, after {}; {} KVM_RUN calls\n", name_of(e.end.kind),
                        time_text(in.machine->wall), in.machine->runs);
     out += observer_lines(*in.machine);
+    if (auto const watches = watch_table(*in.machine); !watches.empty())
+        out += '\n' + watches;
     if (auto const snapshots = snapshot_table(*in.machine); !snapshots.empty())
         out += '\n' + snapshots + heading("snapshots") + ": " + in.snapshot_folder + '\n';
     if (!in.folder.empty())

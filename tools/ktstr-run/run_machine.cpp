@@ -123,6 +123,7 @@ outcome<machine_outcome> run_machine(machine_request const& request, progress& s
     add_observer(out, *machine, steal);
     out.boot = machine->boot;
     out.snapshots = watch.snapshots();
+    out.watches = watch.watches();
     out.snapshots_missed = watch.missed_snapshots();
     if (!request.memory_file.empty()) {
         if (auto const kept = keep_memory(machine->runner->memory(), request.memory_file); !kept)

@@ -9,6 +9,7 @@
 #include "ktstr/arch/x86_64/apic_id.hpp"
 #include "ktstr/base/units.hpp"
 #include "ktstr/boot/initramfs_image.hpp"
+#include "ktstr/freeze/watch.hpp"
 #include "ktstr/scenario/evidence.hpp"
 #include "ktstr/scenario/plan.hpp"
 #include "ktstr/store/kernel_store.hpp"
@@ -74,6 +75,7 @@ struct machine_outcome {
     nanos wall{};                 ///< From the call to the machine's end.
     std::uint64_t runs = 0;       ///< KVM_RUN calls of all vCPUs.
     std::vector<snapshot_taken> snapshots;
+    std::vector<watch_report> watches;
     std::size_t snapshots_missed = 0; ///< Asked for, and the run was over before their time came.
 };
 

@@ -5,6 +5,7 @@
 
 #include "ktstr-run/guest_plan.hpp"
 #include "ktstr-run/results.hpp"
+#include "ktstr/freeze/watch_resolve.hpp"
 #include "ktstr/scenario/builtin.hpp"
 #include "support/near_miss.hpp"
 
@@ -99,6 +100,19 @@ outcome<snapshot_wish> read_snapshots(invocation const& call, plan const& what) 
     if (auto const path = call.value("snapshot-dir"))
         out.folder = absolute_path(*path);
     out.shown_as = call.value_or("snapshots-shown-as", out.folder);
+    out.dual = call.has("dual-snapshot");
+    out.death = out.dual || call.has("death-snapshot");
+    for (auto const& [name, text] : call.options)
+        if (name == "watch") {
+            if (auto const parsed = parse_watch(text); !parsed)
+                return problem_of(exit_code::bad_input,
+                                  fmt::format("'{}' cannot be watched: {}", text, watch_reason(parsed.error())), "option --watch",
+                                  "write SYMBOL[+OFFSET][:SIZE][OP VALUE], as jiffies_64:8>0x1000");
+            out.watch.push_back(text);
+        }
+    if (out.watch.size() > user_watches)
+        return problem_of(exit_code::bad_input, fmt::format("{} watchpoints are too many; a vCPU has {} to give", out.watch.size(), user_watches),
+                          "option --watch", "ask for fewer");
     return out;
 }
 

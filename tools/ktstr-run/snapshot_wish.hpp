@@ -24,9 +24,12 @@ struct snapshot_wish {
     std::string folder;         ///< Where they go; empty: the results folder.
     std::string shown_as;       ///< How the folder is called in what the user reads; empty: the results folder.
     snapshot_format format = snapshot_format::core;
+    std::vector<std::string> watch; ///< SYMBOL[+OFFSET][:SIZE][OP VALUE], as freeze/watch_text.hpp.
+    bool dual = false;          ///< Also one when the guest has been silent for half its limit.
+    bool death = false;         ///< One when the guest dies.
     nanos freeze_timeout = seconds(30);
 
-    [[nodiscard]] bool any() const noexcept { return !at.empty() || periodic != 0; }
+    [[nodiscard]] bool any() const noexcept { return !at.empty() || periodic != 0 || !watch.empty() || death; }
 };
 
 /// One snapshot: asked for, taken, and written or lost.
@@ -42,6 +45,9 @@ struct snapshot_taken {
     nanos written_after{};       ///< From the request until the file had its name; 0: it never got one.
     bool kvm_clock_held = false;
     bool counter_held = false;
+    std::uint64_t value = 0;     ///< What a watched place was given, when `value_known`.
+    bool value_known = false;
+    bool polled = false;         ///< A watchpoint seen by looking at memory on a timer.
     std::uint64_t pages = 0;     ///< Of 4 KiB that hold something.
     std::string degraded;        ///< What is missing and why; empty: whole.
     std::string lost;            ///< Why there is no file; empty: there is one.

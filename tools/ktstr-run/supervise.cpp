@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ktstr-run/supervise.hpp"
 
+#include "ktstr/probe/watchpoint_probe.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -29,7 +31,7 @@ supervisor::supervisor(machine_request const& request, linux_machine& machine, p
                        supervision_limits const& limits)
     : request_(request), machine_(machine), show_(show), from_(from), limits_(limits),
       link_(machine.devices->console()), recorder_(from.raw), wall_(from, request.wall_limit, limits.soft_lead),
-      snapshots_(machine, request.snapshots, request.kernel.vmlinux, from) {}
+      steps_(machine, request.snapshots, request.kernel.vmlinux, from), desk_(steps_, request.snapshots.dual) {}
 
 outcome<run_evidence> supervisor::run() {
     show_.limit(request_.wall_limit);
@@ -54,7 +56,11 @@ outcome<run_evidence> supervisor::run() {
     machine_.devices->finish();
     take_messages();
     take_events();
-    snapshots_.finish(seconds(60));
+    // A guest that left without a word is worth a picture: its memory is as it died.
+    if (request_.snapshots.death && exit_at_.raw == 0 && end_.kind != end_kind::interrupted)
+        desk_.capture(error_exit{true});
+    desk_.finish();
+    steps_.finish(seconds(60));
     mark("end");
     show_.finish();
     return recorder_.finish(classify(*seen), now().raw, vcpu_times(*machine_.runner));
@@ -68,7 +74,11 @@ void supervisor::wait() {
                                {input ? request_.input_fd : -1, POLLIN, 0}}};
     std::int64_t most = 50'000'000;
     if (!due_.empty())
-        most = std::clamp<std::int64_t>((due_.front().at - now()).raw, 0, most);
+        most = std::clamp<std::int64_t>((due_.front() - now()).raw, 0, most);
+    if (auto const next = periodic_.next_at(now()))
+        most = std::clamp<std::int64_t>((*next - now()).raw, 0, most);
+    if (polls_watches_)
+        most = std::min<std::int64_t>(most, 5'000'000);
     timespec const limit{0, static_cast<long>(most)};
     ::ppoll(set.data(), set.size(), &limit, nullptr);
     static_cast<void>(machine_.runner->wait(nanos{0}));
@@ -108,6 +118,9 @@ void supervisor::on_message(wire::guest_message const& message) {
     } else if (std::holds_alternative<wire::scenario_end>(message)) {
         mark("scenario end");
         show_.phase("collecting");
+    } else if (auto const* const r = std::get_if<wire::snapshot_request>(&message)) {
+        if (requests_.submit(*r, now()) == request_verdict::refused)
+            link_.send(wire::snapshot_reply{r->request_id, false, std::string(requests_.refusal())});
     } else if (auto const* const p = std::get_if<wire::progress>(&message)) {
         link_.send(wire::heartbeat_reply{p->guest_ns});
     } else if (std::holds_alternative<wire::exit_message>(message)) {
@@ -143,6 +156,10 @@ void supervisor::take_input() {
 
 void supervisor::take_events() {
     while (auto const event = machine_.events->pop()) {
+        if (event->kind == exit_kind::debug) {
+            hits_.push_back(*event);
+            continue;
+        }
         if (event->kind != exit_kind::unknown)
             fatal_detail_ = event->detail;
     }
@@ -222,6 +239,10 @@ void supervisor::look_for_silence(nanos at) {
     // A guest that wants a CPU and does not get it is not silent by its own fault; one that wants none has hung.
     auto const quiet = at - heard_at_;
     bool const idle = quiet > limits_.idle_silence && wanted.raw < quiet.raw / 10;
+    if (since.raw > budget.raw / 2 && !std::exchange(early_taken_, true)) {
+        desk_.early({since, nanos{budget.raw / 2}});
+        after_capture();
+    }
     if (since > budget || idle)
         end(end_kind::silence, static_cast<std::uint64_t>(since.raw), stop_cause::deadline);
 }
@@ -231,37 +252,103 @@ void supervisor::plan_snapshots() {
         return;
     auto const start = now();
     auto const& wish = request_.snapshots;
-    for (auto const at : wish.at) {
-        char text[32];
-        std::snprintf(text, sizeof text, "at-%gs", static_cast<double>(at.raw) / 1e9);
-        due_.push_back({start + at, "request", text});
-    }
-    auto const duration = static_cast<std::int64_t>(request_.what.duration_ns);
-    for (std::uint32_t i = 0; i < wish.periodic; ++i) {
-        auto const window = duration - 2 * (duration / 10);
-        auto const at = duration / 10 + window / (wish.periodic + 1) * (i + 1);
-        due_.push_back({start + nanos{at}, "periodic", "periodic-" + std::to_string(i + 1)});
-    }
-    std::sort(due_.begin(), due_.end(), [](due const& a, due const& b) { return a.at < b.at; });
+    for (auto const at : wish.at)
+        due_.push_back(start + at);
+    if (auto const spread = periodic_boundaries::make({wish.periodic, nanos{static_cast<std::int64_t>(request_.what.duration_ns)}}))
+        periodic_ = periodic_schedule(*spread);
+    periodic_.start(start);
+    steps_.know(recorder_.so_far().kernel_note);
+    requests_.captures_ready();
+    requests_.watches_ready();
+    arm_watches();
+}
+
+void supervisor::arm_watches() {
+    auto const& wish = request_.snapshots.watch;
+    for (auto const& text : wish)
+        if (auto const why = steps_.watch(text, {}); !why.empty())
+            show_.line("watch " + text + " is not armed: " + why);
+    if (wish.empty())
+        return;
+    auto const works = watchpoints_work(seconds(2));
+    polls_watches_ = !works || !*works;
+    if (polls_watches_)
+        show_.line("watchpoints do not fire on this machine: the values are looked at every 5 ms instead");
+    after_capture();
 }
 
 void supervisor::take_snapshots() {
-    snapshots_.collect();
-    while (!due_.empty() && now() >= due_.front().at && !machine_.runner->stopping()) {
-        auto const next = due_.front();
+    steps_.collect();
+    desk_.service();
+    if (machine_.runner->stopping())
+        return;
+    take_watch_hits();
+    serve_requests();
+    while (!due_.empty() && now() >= due_.front()) {
+        char text[32];
+        std::snprintf(text, sizeof text, "at-%zu", ++at_taken_);
         due_.erase(due_.begin());
-        snapshot(next.cause, next.tag);
+        desk_.capture(host_call{text});
+        after_capture();
+    }
+    if (auto const index = periodic_.due(now())) {
+        auto const at = now();
+        auto const outcome = desk_.capture(periodic_due{*index});
+        if (outcome == capture_outcome::failed)
+            periodic_.failed(at);
+        else
+            periodic_.fired(at);
+        after_capture();
     }
 }
 
-void supervisor::snapshot(std::string_view cause, std::string_view tag) {
-    auto const frozen = snapshots_.take(cause, tag, recorder_.so_far().kernel_note);
-    if (snapshots_.taken().back().lost.empty())
-        show_.line("snapshot " + std::string(tag));
-    // The guest's own clock stood still, too: what is planned after this is due so much later, and so is the end.
+void supervisor::take_watch_hits() {
+    auto& set = steps_.watches();
+    if (polls_watches_ && set.any_armed())
+        poller_.look(set, machine_.runner->memory(),
+                     [&](std::uint32_t slot, std::uint64_t value) { hits_.push_back({exit_kind::debug, value, slot, true}); });
+    for (auto const& hit : std::exchange(hits_, {})) {
+        auto const outcome =
+            desk_.capture(watch_hit{hit.slot, set.request(hit.slot).tag, hit.detail, hit.known, polls_watches_});
+        if (outcome == capture_outcome::failed)
+            set.not_served(hit.slot);
+        after_capture();
+    }
+}
+
+void supervisor::serve_requests() {
+    while (auto const request = requests_.next()) {
+        if (request->kind == wire::snapshot_kind::capture) {
+            desk_.capture(guest_request{request->request_id, request->tag});
+        } else {
+            auto const why = steps_.watch(request->tag, {});
+            link_.send(wire::snapshot_reply{request->request_id, why.empty(), why});
+        }
+        after_capture();
+    }
+}
+
+/// What every capture leaves to be done: answers, and the time that the guest did not see.
+void supervisor::after_capture() {
+    for (auto const& reply : steps_.take_replies())
+        link_.send(reply);
+    auto const frozen = steps_.take_frozen();
     wall_.extend(extension_cause::freeze, frozen, now());
-    for (auto& d : due_)
-        d.at = d.at + frozen;
+    periodic_.frozen(frozen);
+    for (auto& at : due_)
+        at = at + frozen;
+    if (auto const& all = steps_.taken(); all.size() > shown_) {
+        shown_ = all.size();
+        show_.line("snapshot " + all.back().tag);
+    }
+}
+
+std::vector<watch_report> supervisor::watches() const {
+    std::vector<watch_report> out;
+    for (std::uint32_t i = 0; i < watch_slots; ++i)
+        if (auto const r = machine_.watches->report(i); r.place.size != 0)
+            out.push_back(r);
+    return out;
 }
 
 void supervisor::end(end_kind kind, std::uint64_t value, stop_cause cause) {

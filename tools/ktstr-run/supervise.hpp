@@ -6,12 +6,17 @@
 #include "ktstr-run/guest_link.hpp"
 #include "ktstr-run/linux_machine.hpp"
 #include "ktstr-run/run_machine.hpp"
+#include "ktstr-run/snapshot_desk.hpp"
 #include "ktstr-run/snapshots.hpp"
+#include "ktstr/freeze/periodic.hpp"
+#include "ktstr/freeze/request_gate.hpp"
+#include "ktstr/freeze/watch_poller.hpp"
 #include "ktstr/run/deadline.hpp"
 #include "ktstr/scenario/evidence.hpp"
 #include "ktstr/scenario/recorder.hpp"
 #include "support/progress.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -45,11 +50,14 @@ public:
     /// Starts the vCPUs and returns when the machine has ended and every thread is joined.
     [[nodiscard]] outcome<run_evidence> run();
     /// What became of the snapshots, once `run` has returned.
-    [[nodiscard]] std::vector<snapshot_taken> const& snapshots() const noexcept { return snapshots_.taken(); }
+    [[nodiscard]] std::vector<snapshot_taken> const& snapshots() const noexcept { return steps_.taken(); }
+    /// What happened at each watchpoint that was armed.
+    [[nodiscard]] std::vector<watch_report> watches() const;
 
     /// How many were asked for and never came to be taken.
     [[nodiscard]] std::size_t missed_snapshots() const noexcept {
-        return planned_ ? due_.size() : request_.snapshots.at.size() + request_.snapshots.periodic;
+        return (planned_ ? due_.size() : request_.snapshots.at.size()) +
+               (request_.snapshots.periodic - std::min(request_.snapshots.periodic, periodic_.taken()));
     }
 
 private:
@@ -63,7 +71,10 @@ private:
     void look_for_silence(nanos now);
     void plan_snapshots();
     void take_snapshots();
-    void snapshot(std::string_view cause, std::string_view tag);
+    void arm_watches();
+    void take_watch_hits();
+    void serve_requests();
+    void after_capture();
     void end(end_kind kind, std::uint64_t value, stop_cause cause);
     /// CPU time of all vCPUs: what they got, and that plus what they waited for.
     struct demand {
@@ -97,15 +108,18 @@ private:
     machine_end end_{};
     bool ended_ = false;
     std::uint64_t fatal_detail_ = 0;
-    /// A snapshot at a moment of the host's clock.
-    struct due {
-        nanos at{};
-        std::string_view cause;
-        std::string tag;
-    };
     bool planned_ = false;
-    std::vector<due> due_; ///< By time; planned when the scenario starts.
-    snapshot_taker snapshots_;
+    bool early_taken_ = false;
+    std::size_t at_taken_ = 0;
+    std::size_t shown_ = 0;
+    std::vector<nanos> due_; ///< Moments of the host's clock, ascending; planned when the scenario starts.
+    periodic_schedule periodic_;
+    request_gate requests_;
+    bool polls_watches_ = false; ///< Watchpoints do not fire here: look at the memory instead.
+    watch_poller poller_;
+    std::vector<vcpu_event> hits_;
+    snapshot_steps steps_;
+    snapshot_desk desk_;
 };
 
 } // namespace ktstr::tool

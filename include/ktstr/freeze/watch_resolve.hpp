@@ -39,7 +39,12 @@ template <SymbolSource S, class Translate>
     bool const pattern = first && last && found->address >= first->address && found->address < last->address;
     if (found->absolute || found->address.raw >> 63 == 0 || pattern)
         return fail(errc::unsupported, "watch.per_cpu", found->address.raw);
-    if (found->type == 't' || found->type == 'T')
+    // The letter alone says too little: the linker script puts some variables beside code.
+    auto const stext = symbols.find("_stext");
+    auto const etext = symbols.find("_etext");
+    bool const letter = found->type == 't' || found->type == 'T';
+    bool const code = stext && etext ? found->address >= stext->address && found->address < etext->address : letter;
+    if (code)
         return fail(errc::invalid_argument, "watch.function", found->address.raw);
     watch_request out;
     std::uint64_t at = 0;

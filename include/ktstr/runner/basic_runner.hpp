@@ -134,6 +134,12 @@ public:
         [[maybe_unused]] auto const ignored = ::write(state_->wake.get(), &one, sizeof one);
     }
 
+    /// Makes the supervisor's poll of `wake_fd` return. From any thread.
+    void nudge() noexcept {
+        std::uint64_t const one = 1;
+        [[maybe_unused]] auto const ignored = ::write(state_->wake.get(), &one, sizeof one);
+    }
+
     /// Whether somebody asked for the end.
     [[nodiscard]] bool stopping() const noexcept { return state_->control.stopping(); }
 
