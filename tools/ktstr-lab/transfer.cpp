@@ -5,6 +5,7 @@
 #include "support/xdg.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <dirent.h>
@@ -143,6 +144,27 @@ outcome<unique_fd> parent_of(int top, std::string const& relative, std::string& 
     }
 }
 
+/// Writes `part` at `at`, leaving out whole pages of zeros: a file of the right size has holes there, as it had inside.
+result<> write_sparse(int fd, std::span<std::byte const> part, std::uint64_t at) {
+    constexpr std::size_t hole = 4096;
+    static constexpr std::array<std::byte, hole> zeros{};
+    auto const empty = [&](std::size_t from) {
+        return part.size() - from >= hole && std::memcmp(part.data() + from, zeros.data(), hole) == 0;
+    };
+    for (std::size_t from = 0; from < part.size();) {
+        if (empty(from)) {
+            from += hole;
+            continue;
+        }
+        auto to = from;
+        while (to < part.size() && !empty(to))
+            to += std::min(hole, part.size() - to);
+        KTSTR_CHECK(pwrite_all(fd, part.subspan(from, to - from), at + from));
+        from = to;
+    }
+    return {};
+}
+
 outcome<> write_file(int folder, std::string const& name, put_message const& entry, int disk) {
     if (entry.offset % page != 0 || entry.offset < transfer_half || entry.offset > transfer_size
         || entry.size > transfer_size - entry.offset)
@@ -156,12 +178,14 @@ outcome<> write_file(int folder, std::string const& name, put_message const& ent
         ::unlinkat(folder, draft.c_str(), 0);
         return cannot_write(name, number);
     };
+    if (::ftruncate(fd.get(), static_cast<off_t>(entry.size)) != 0)
+        return give_up(errno);
     std::vector<std::byte> buffer(std::min<std::uint64_t>(chunk, entry.size));
     for (std::uint64_t done = 0; done < entry.size;) {
         auto const part = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), entry.size - done));
         if (auto const got = pread_all(disk, part, entry.offset + done); !got)
             return give_up(got.error().os_errno);
-        if (auto const wrote = write_all(fd.get(), part); !wrote)
+        if (auto const wrote = write_sparse(fd.get(), part, done); !wrote)
             return give_up(wrote.error().os_errno);
         done += part.size();
     }
