@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""`ktstr-run snapshot` from outside, on the seeds of the fuzz targets and damaged copies. Usage: snapshot_test.py PROGRAM
-CORPUS. Prints ok / not ok lines."""
+"""`ktstr-run snapshot` from outside, on the seeds of the fuzz targets and damaged copies. Usage: snapshot_test.py PROGRAM.
+Prints ok / not ok lines."""
 import json
 import os
 import struct
@@ -9,7 +9,8 @@ import subprocess
 import sys
 import tempfile
 
-program, corpus = sys.argv[1:3]
+program = sys.argv[1]
+corpus = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "corpus")
 failed = 0
 
 
