@@ -59,7 +59,9 @@ def main():
     ours = ["/in/ktstr-run", "run", "--machine", "host", "--kernel", "/in/kernel", "--topology", "1n1l1c1t",
             "--memory", "512M"]
     common = ["/usr/bin/qemu", "-L", "/usr/share/qemu", "-accel", "kvm", "-cpu", "host", "-m", "512", "-nodefaults",
-              "-no-user-config", "-display", "none", "-append",
+              "-no-user-config", "-display", "none",
+              # Without a serial port its guest never gets to its init in virtual time.
+              "-serial", "null", "-append",
               "console=ttyS0 quiet panic=-1 reboot=t ktstr.role=agent", "-chardev",
               "socket,id=m,path=/tmp/boot-race.sock"]
     port = ["-device", "virtserialport,chardev=m,name=ktstr.msg,nr=1"]
