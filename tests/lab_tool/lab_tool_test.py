@@ -205,7 +205,7 @@ def case_old_result_survives_a_full_disk(b):
     try:
         with open(folder + "/r", "w") as file:
             file.write("old")
-        done = b.execute("--out", folder + "/r:/tmp/r", "--", "sh", "-c", "head -c 200000 /dev/zero > /tmp/r")
+        done = b.execute("--out", folder + "/r:/tmp/r", "--", "sh", "-c", "head -c 200000 /dev/urandom > /tmp/r")
         expect(done.returncode == 99 and b"No space left" in done.stderr, str(done))
         expect(open(folder + "/r").read() == "old" and os.listdir(folder) == ["r"], str(os.listdir(folder)))
     finally:
