@@ -54,6 +54,8 @@ struct invocation {
 [[nodiscard]] outcome<exit_code> topology_command(invocation const&);
 [[nodiscard]] outcome<exit_code> presets_command(invocation const&);
 [[nodiscard]] outcome<exit_code> snapshot_command(invocation const&);
+[[nodiscard]] outcome<exit_code> freeze_command(invocation const&);
+[[nodiscard]] outcome<exit_code> thaw_command(invocation const&);
 [[nodiscard]] outcome<exit_code> version_command(invocation const&);
 
 } // namespace ktstr::tool

@@ -41,7 +41,7 @@ constexpr command_entry entries[] = {
     {"run", run_command},         {"shell", shell_command},     {"exec", exec_command},
     {"doctor", doctor_command},   {"kernel", kernel_command},   {"topology", topology_command},
     {"presets", presets_command}, {"version", version_command}, {"help", help_command},
-    {"snapshot", snapshot_command},
+    {"snapshot", snapshot_command}, {"freeze", freeze_command},   {"thaw", thaw_command},
 };
 
 int tool_main(int argc, char const* const* argv) {

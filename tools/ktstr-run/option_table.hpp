@@ -33,8 +33,10 @@ inline constexpr std::uint32_t presets = 64;
 inline constexpr std::uint32_t version = 128;
 inline constexpr std::uint32_t help = 256;
 inline constexpr std::uint32_t snapshot = 512;
+inline constexpr std::uint32_t freeze = 1024;
+inline constexpr std::uint32_t thaw = 2048;
 inline constexpr std::uint32_t boots = run | shell | exec;
-inline constexpr std::uint32_t all = 1023;
+inline constexpr std::uint32_t all = 4095;
 } // namespace on
 
 /// A command: its bit, name, the words it takes after its name, and what it does.
@@ -65,6 +67,8 @@ inline constexpr command_row command_rows[] = {
     {on::topology, "topology", "show PRESET|SPEC", "draw a machine: nodes, LLCs, cores, threads"},
     {on::presets, "presets", "", "the named topologies"},
     {on::snapshot, "snapshot", "show FILE | diff A B", "what a snapshot of a machine holds, and what changed between two"},
+    {on::freeze, "freeze", "PID|NAME [TAG]", "stop a running machine where it is, and write its picture; it waits for thaw"},
+    {on::thaw, "thaw", "PID|NAME", "let a frozen machine go on"},
     {on::version, "version", "", "the version of this program"},
     {on::help, "help", "[COMMAND]", "the options of a command"},
 };
@@ -105,6 +109,7 @@ inline constexpr option_row option_rows[] = {
     {"apic-stride", "N", "distance between APIC ids, a power of two: x2APIC ids without hundreds of CPUs", "1",
      on::boots},
     {"reboot", "k|a|t", "how the guest ends: keyboard controller, ACPI, triple fault", "k", on::boots},
+    {"name", "NAME", "what 'freeze' and 'thaw' call this machine", "the process id", on::run},
     {"freeze-at", "TIMES", "freeze the guest and take a snapshot so long after the workers' start, as 2s,4s", "never",
      on::run},
     {"snapshots", "N", "take N snapshots, spread over the 10 to 90 % of the run", "0", on::run},

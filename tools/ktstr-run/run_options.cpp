@@ -3,6 +3,7 @@
 /// Checking the options of `run`.
 #include "ktstr-run/run_options.hpp"
 
+#include "ktstr-run/control_socket.hpp"
 #include "ktstr-run/guest_plan.hpp"
 #include "ktstr-run/results.hpp"
 #include "ktstr/freeze/watch_resolve.hpp"
@@ -100,6 +101,10 @@ outcome<snapshot_wish> read_snapshots(invocation const& call, plan const& what) 
     if (auto const path = call.value("snapshot-dir"))
         out.folder = absolute_path(*path);
     out.shown_as = call.value_or("snapshots-shown-as", out.folder);
+    out.machine_name = call.value_or("name", "");
+    if (call.has("name") && !valid_machine_name(out.machine_name))
+        return problem_of(exit_code::bad_input, fmt::format("'{}' cannot be a machine's name", out.machine_name), "option --name",
+                          "use up to 64 letters, digits, . _ -");
     out.dual = call.has("dual-snapshot");
     out.death = out.dual || call.has("death-snapshot");
     for (auto const& [name, text] : call.options)

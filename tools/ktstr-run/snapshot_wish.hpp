@@ -25,6 +25,7 @@ struct snapshot_wish {
     std::string shown_as;       ///< How the folder is called in what the user reads; empty: the results folder.
     snapshot_format format = snapshot_format::core;
     std::vector<std::string> watch; ///< SYMBOL[+OFFSET][:SIZE][OP VALUE], as freeze/watch_text.hpp.
+    std::string machine_name;   ///< Of the control socket; empty: our process id.
     bool dual = false;          ///< Also one when the guest has been silent for half its limit.
     bool death = false;         ///< One when the guest dies.
     nanos freeze_timeout = seconds(30);

@@ -226,6 +226,14 @@ captured<snapshot_steps::snapshot_type> snapshot_steps::picture(freeze_report co
     return {{index}, std::move(degraded)};
 }
 
+std::string snapshot_steps::take_held(hold_type& hold, std::string tag) {
+    load_symbols();
+    auto got = picture(hold.report(), name_of(freeze_cause::host), std::move(tag));
+    static_cast<void>(publish(got.snapshot, {}));
+    return wish_.shown_as.empty() ? wish_.folder + '/' + taken_[got.snapshot.index].file
+                                  : wish_.shown_as + '/' + taken_[got.snapshot.index].file;
+}
+
 void snapshot_steps::served(watch_hit const& t, freeze_report const& report) {
     auto& set = watches();
     auto const before = set.changes();

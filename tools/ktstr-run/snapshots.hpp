@@ -75,6 +75,8 @@ public:
 
     // What the supervisor asks for.
 
+    /// Takes a picture in a freeze that somebody holds already, as `tag`; the file's name, which appears later.
+    [[nodiscard]] std::string take_held(hold_type& hold, std::string tag);
     /// Where the guest's kernel says its VMCOREINFO is.
     void know(std::optional<wire::kernel_note> const& note) noexcept { note_ = note; }
     /// Arms one watchpoint, in a freeze of its own; the reason when that cannot be.

@@ -40,6 +40,13 @@ outcome<run_evidence> supervisor::run() {
     if (auto const begun = machine_.runner->start(*machine_.exits); !begun)
         return std::unexpected(problem_from(begun.error(), exit_code::harness, "the vCPU threads cannot be started"));
     heard_at_ = now();
+    if (request_.what.mode == run_mode::scenario) {
+        auto const& name = request_.snapshots.machine_name;
+        if (auto opened = control_.open(name.empty() ? std::to_string(::getpid()) : name); !opened && !name.empty()) {
+            static_cast<void>(machine_.runner->stop(stop_cause::supervisor));
+            return std::unexpected(opened.error());
+        }
+    }
     while (!ended_ && !machine_.runner->stopping()) {
         wait();
         take_messages();
@@ -47,6 +54,7 @@ outcome<run_evidence> supervisor::run() {
         take_events();
         link_.flush();
         take_snapshots();
+        serve_control();
         check_deadlines();
         show_.tick();
     }
@@ -68,10 +76,11 @@ outcome<run_evidence> supervisor::run() {
 
 void supervisor::wait() {
     bool const input = request_.input_fd >= 0 && input_open_ && link_.wants_input() && recorder_.so_far().hello;
-    std::array<pollfd, 4> set{{{machine_.runner->wake_fd(), POLLIN, 0},
+    std::array<pollfd, 5> set{{{machine_.runner->wake_fd(), POLLIN, 0},
                                {machine_.output->event_fd(), POLLIN, 0},
                                {request_.stop != nullptr ? request_.stop->fd() : -1, POLLIN, 0},
-                               {input ? request_.input_fd : -1, POLLIN, 0}}};
+                               {input ? request_.input_fd : -1, POLLIN, 0},
+                               {control_.fd(), POLLIN, 0}}};
     std::int64_t most = 50'000'000;
     if (!due_.empty())
         most = std::clamp<std::int64_t>((due_.front() - now()).raw, 0, most);
@@ -341,6 +350,56 @@ void supervisor::after_capture() {
         shown_ = all.size();
         show_.line("snapshot " + all.back().tag);
     }
+}
+
+void supervisor::serve_control() {
+    if (control_.fd() < 0)
+        return;
+    while (auto asked = control_.next()) {
+        auto const& line = asked->command();
+        if (line == "status")
+            asked->answer("ok running");
+        else if (line == "thaw")
+            asked->answer("error this machine is not frozen");
+        else if (line == "freeze" || (line.starts_with("freeze ") && valid_machine_name(line.substr(7))))
+            stand_still(*asked, line.size() > 7 ? line.substr(7) : "frozen-" + std::to_string(++frozen_by_hand_));
+        else
+            asked->answer("error unknown command");
+    }
+}
+
+/// Holds the machine frozen until somebody says thaw, or ends it. Meanwhile this thread touches nothing of the guest.
+void supervisor::stand_still(control_request& asked, std::string const& tag) {
+    steps_.know(recorder_.so_far().kernel_note);
+    freeze_options how;
+    how.timeout = request_.snapshots.freeze_timeout;
+    auto gate = machine_.runner->freeze(how);
+    if (!gate)
+        return asked.answer("error the machine cannot be frozen: " + std::string(gate.error().where));
+    auto const from = gate->report().requested;
+    asked.answer("ok " + steps_.take_held(*gate, tag));
+    show_.line("frozen; 'ktstr-run thaw' lets it go on");
+    std::optional<control_request> thawer;
+    while (!thawer && !machine_.runner->stopping() && interrupt::number() == 0) {
+        std::array<pollfd, 3> set{{{control_.fd(), POLLIN, 0},
+                                   {request_.stop != nullptr ? request_.stop->fd() : -1, POLLIN, 0},
+                                   {machine_.runner->wake_fd(), POLLIN, 0}}};
+        ::poll(set.data(), set.size(), 500);
+        steps_.collect();
+        if (auto next = control_.next()) {
+            if (next->command() == "thaw")
+                thawer.emplace(std::move(*next));
+            else
+                next->answer(next->command() == "status" ? "ok frozen" : "error this machine is frozen");
+        }
+    }
+    auto const frozen = gate->thaw().released - from;
+    steps_.extend(frozen);
+    after_capture();
+    heard_at_ = now(); // nobody could speak
+    if (thawer)
+        thawer->answer("ok " + std::to_string(static_cast<double>(frozen.raw) / 1e9));
+    show_.line("it goes on");
 }
 
 std::vector<watch_report> supervisor::watches() const {

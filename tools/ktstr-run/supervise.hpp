@@ -3,6 +3,7 @@
 /// Watching a machine that runs: messages in, input out, deadlines, and how it came to its end.
 #pragma once
 
+#include "ktstr-run/control_socket.hpp"
 #include "ktstr-run/guest_link.hpp"
 #include "ktstr-run/linux_machine.hpp"
 #include "ktstr-run/run_machine.hpp"
@@ -75,6 +76,8 @@ private:
     void take_watch_hits();
     void serve_requests();
     void after_capture();
+    void serve_control();
+    void stand_still(control_request& asked, std::string const& tag);
     void end(end_kind kind, std::uint64_t value, stop_cause cause);
     /// CPU time of all vCPUs: what they got, and that plus what they waited for.
     struct demand {
@@ -112,12 +115,14 @@ private:
     bool early_taken_ = false;
     std::size_t at_taken_ = 0;
     std::size_t shown_ = 0;
+    unsigned frozen_by_hand_ = 0;
     std::vector<nanos> due_; ///< Moments of the host's clock, ascending; planned when the scenario starts.
     periodic_schedule periodic_;
     request_gate requests_;
     bool polls_watches_ = false; ///< Watchpoints do not fire here: look at the memory instead.
     watch_poller poller_;
     std::vector<vcpu_event> hits_;
+    control_socket control_;
     snapshot_steps steps_;
     snapshot_desk desk_;
 };
