@@ -44,8 +44,10 @@ outcome<exit_code> here(boot_options const& boot, run_options const& options, re
     auto request = request_for(boot, guest, options.what, stop);
     request.seed = options.seed;
     request.snapshots = options.snapshots;
-    if (request.snapshots.folder.empty())
+    if (request.snapshots.folder.empty()) {
         request.snapshots.folder = folder.path();
+        request.snapshots.shown_as = options.shown_as.empty() ? folder.path() : options.shown_as;
+    }
     if (options.keep)
         request.memory_file = folder.path() + "/memory.img";
     auto ended = run_machine(request, show);

@@ -376,7 +376,6 @@ void supervisor::stand_still(control_request& asked, std::string const& tag) {
     auto gate = machine_.runner->freeze(how);
     if (!gate)
         return asked.answer("error the machine cannot be frozen: " + std::string(gate.error().where));
-    auto const from = gate->report().requested;
     asked.answer("ok " + steps_.take_held(*gate, tag));
     show_.line("frozen; 'ktstr-run thaw' lets it go on");
     std::optional<control_request> thawer;
@@ -393,7 +392,7 @@ void supervisor::stand_still(control_request& asked, std::string const& tag) {
                 next->answer(next->command() == "status" ? "ok frozen" : "error this machine is frozen");
         }
     }
-    auto const frozen = gate->thaw().released - from;
+    auto const frozen = steps_.thaw(std::move(*gate));
     steps_.extend(frozen);
     after_capture();
     heard_at_ = now(); // nobody could speak
