@@ -171,6 +171,18 @@ TEST_CASE("checks: an emulator that loses time unseen is no starvation; nor is a
     CHECK(honest.check(check_id::starvation).state == check_state::pass);
 }
 
+TEST_CASE("checks: who had less than 25 slices to expect is not called starved") {
+    run r("steady", 1);
+    r.deliver(0.12);
+    r.make_workers();
+    auto& victim = r.seen.workers[3];
+    victim.work_units /= 20, victim.cpu_ns /= 20;
+    auto const c = r.check(check_id::starvation);
+    CHECK(c.state == check_state::inconclusive);
+    CHECK(c.measured < 10);
+    CHECK(c.subject.find("run longer to be sure") != std::string::npos);
+}
+
 TEST_CASE("checks: too little delivered time and starvation cannot be judged") {
     run r;
     r.deliver(0.15);
