@@ -45,9 +45,9 @@ def end_by(letter, name):
     return case
 
 
-def topology_case(name, vendor, kernel):
+def topology_case(name, vendor, kernel, duration="3s"):
     def case(lane):
-        boot = passing(lane, "--kernel", kernel, "--topology", name, "--cpu-vendor", vendor, "--duration", "3s")
+        boot = passing(lane, "--kernel", kernel, "--topology", name, "--cpu-vendor", vendor, "--duration", duration)
         return boot.figure()
     return f"topology.{name}.{vendor}", case
 

@@ -16,9 +16,10 @@ def preset_cases(world):
     out = []
     for shape in sorted(boots.presets(world), key=lambda p: -p["cpus"]):
         if shape["cpus"] <= 16:
-            # Sixteen CPUs on the lab's one take their time to get through three seconds.
+            # Sixteen CPUs on the lab's one: a worker must have a share of a hundred milliseconds to be judged by.
+            duration = "3s" if shape["cpus"] <= 8 else "10s"
             for vendor in ("intel", "amd"):
-                out.append(boots.topology_case(shape["name"], vendor, "debian:7.3"))
+                out.append(boots.topology_case(shape["name"], vendor, "debian:7.3", duration))
     return out
 
 

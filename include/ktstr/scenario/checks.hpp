@@ -19,8 +19,8 @@ namespace ktstr {
 
 /// Least delivered CPU time a worker's fair share must come to before its share is judged.
 inline constexpr double least_fair_ns = 20e6;
-/// A worker that had less than this to expect (25 slices) is not called starved: one slice of a neighbour that its vCPU
-/// could not end in time is too large a part of it. Seen at 16 CPUs on one, 3 s, on a host with other work.
+/// Of workers that had less than this to expect (25 slices) nothing bad is said for sure: one slice of a neighbour that a
+/// vCPU could not end in time is too large a part of it. Seen at 16 CPUs on one, 3 s, on a host with other work.
 inline constexpr double sure_fair_ns = 100e6;
 /// A scheduling slice as these kernels cut it, for the noise of a share made of few slices.
 inline constexpr double slice_ns = 4e6;
@@ -194,7 +194,7 @@ namespace detail {
     // On a machine that got next to nothing, doing nothing is no fault of the scheduler.
     auto const workers = static_cast<double>(in.seen.workers.size());
     if (out.state == check_state::fail && in.time.known &&
-        static_cast<double>(in.time.cpu_ns) < least_fair_ns * workers)
+        static_cast<double>(in.time.cpu_ns) < sure_fair_ns * workers)
         out.state = check_state::inconclusive;
     return out;
 }
@@ -255,7 +255,7 @@ namespace detail {
             continue;
         auto const bound = base + 600.0 / std::sqrt(std::max(1.0, fair / slice_ns));
         auto state = high - low > bound ? check_state::fail : check_state::pass;
-        if (fair < least_fair_ns)
+        if (fair < least_fair_ns || (state == check_state::fail && fair < sure_fair_ns))
             state = check_state::inconclusive;
         auto const weight = [](check_state s) {
             return s == check_state::not_run ? 0 : s == check_state::pass ? 1 : s == check_state::inconclusive ? 2 : 3;
