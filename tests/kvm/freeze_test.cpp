@@ -5,6 +5,7 @@
 #include "ktstr/kvm/x86_64/clock.hpp"
 #include "ktstr/kvm/x86_64/describe.hpp"
 #include "ktstr/runner/presets.hpp"
+#include "kvm/real_mode.hpp"
 #include "kvm/user_guest.hpp"
 
 #include <atomic>
@@ -51,20 +52,6 @@ basic_runner<Traits> spinners(std::size_t n, std::vector<std::uint8_t> const& te
     REQUIRE(r);
     REQUIRE(user_guest::load(*r, text));
     return std::move(*r);
-}
-
-/// Puts real-mode code at 0x1000 and vCPU 0 there: kernel mode, where port and MMIO instructions are allowed.
-template <class Runner>
-void load_real_mode(Runner& r, std::vector<std::uint8_t> const& text) {
-    REQUIRE(write_guest(r.memory(), gpa{0x1000}, std::as_bytes(std::span(text))));
-    kvm_sregs s{};
-    REQUIRE(kvm::ioctl_struct(r.vcpu(0).fd(), KVM_GET_SREGS, s, "KVM_GET_SREGS"));
-    s.cs.base = 0;
-    s.cs.selector = 0;
-    REQUIRE(kvm::ioctl_struct(r.vcpu(0).fd(), KVM_SET_SREGS, s, "KVM_SET_SREGS"));
-    x86_regs regs;
-    regs.rip = 0x1000;
-    REQUIRE(r.vcpu(0).set_regs(regs));
 }
 
 } // namespace

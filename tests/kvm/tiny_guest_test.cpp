@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tiny guests under our own loop on this machine's /dev/kvm.
 #include "ktstr/runner/presets.hpp"
+#include "kvm/real_mode.hpp"
 
 #include <array>
 #include <cstring>
@@ -25,20 +26,6 @@ struct recording_traits : default_runner_traits {
     using exits = recording_exits;
     using stats = exit_times;
 };
-
-// Puts real-mode code at 0x1000 and starts vCPU 0 there.
-template <class Runner>
-void load_real_mode(Runner& r, std::vector<std::uint8_t> const& code) {
-    REQUIRE(write_guest(r.memory(), gpa{0x1000}, std::as_bytes(std::span(code))));
-    kvm_sregs s{};
-    REQUIRE(kvm::ioctl_struct(r.vcpu(0).fd(), KVM_GET_SREGS, s, "KVM_GET_SREGS"));
-    s.cs.base = 0;
-    s.cs.selector = 0;
-    REQUIRE(kvm::ioctl_struct(r.vcpu(0).fd(), KVM_SET_SREGS, s, "KVM_SET_SREGS"));
-    x86_regs regs;
-    regs.rip = 0x1000;
-    REQUIRE(r.vcpu(0).set_regs(regs));
-}
 
 machine_shape one_mib(std::size_t vcpus = 1) {
     machine_shape shape{{{{gpa{0}, bytes{1 * MiB}}, 0, bytes{0}}}, {}};

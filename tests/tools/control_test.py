@@ -41,6 +41,7 @@ if not os.access("/dev/kvm", os.R_OK | os.W_OK):
 elif run("kernel", "path", "debian:7.3").returncode != 0:
     print("skip control.machine debian:7.3 is not in the store")
 else:
+    refused("unknown_watch", "run", "--machine", "host", "--kernel", "debian:7.3", "--watch", "no_such_thing", "--quiet")
     guest = subprocess.Popen([program, "run", "--machine", "host", "--kernel", "debian:7.3", "--name", "alpha", "--timeout", "60s",
                               "--snapshot-dir", folder + "/snaps", "--snapshot-format", "ktstr"], stdout=subprocess.DEVNULL,
                              stderr=subprocess.DEVNULL, env=environment)

@@ -73,6 +73,7 @@ private:
     void plan_snapshots();
     void take_snapshots();
     void arm_watches();
+    [[nodiscard]] std::string watch(std::string const& text);
     void take_watch_hits();
     void serve_requests();
     void after_capture();
@@ -119,6 +120,7 @@ private:
     std::vector<nanos> due_; ///< Moments of the host's clock, ascending; planned when the scenario starts.
     periodic_schedule periodic_;
     request_gate requests_;
+    bool watching_ = false; ///< Whether it is known if watchpoints fire here.
     bool polls_watches_ = false; ///< Watchpoints do not fire here: look at the memory instead.
     watch_poller poller_;
     std::vector<vcpu_event> hits_;
